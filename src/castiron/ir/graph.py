@@ -1,0 +1,185 @@
+"""The tensor IR: frozen nodes in SSA form.
+
+A node refers to the values it reads, so a graph is its inputs, its outputs and what lies between.
+Rewriting makes new nodes; nothing is ever changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from castiron.errors import ModelError
+from castiron.ir.types import DType, TensorType
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One application of an operator. ``types`` are those of its results."""
+
+    op: str
+    inputs: tuple[Value, ...]
+    attrs: Mapping[str, Any]
+    types: tuple[TensorType, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attrs", MappingProxyType(dict(self.attrs)))
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        return tuple(Value(self, i) for i in range(len(self.types)))
+
+    def __repr__(self) -> str:
+        operands = ", ".join(repr(v.type) for v in self.inputs)
+        return f"{self.op}({operands}) -> {', '.join(map(repr, self.types))}"
+
+
+@dataclass(frozen=True)
+class Value:
+    """Result ``index`` of a node."""
+
+    node: Node
+    index: int = 0
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.types[self.index]
+
+    @property
+    def constant(self) -> np.ndarray | None:
+        """The data of a constant, else None."""
+        return self.node.attrs["value"] if self.node.op == "constant" else None
+
+
+@dataclass(frozen=True)
+class Label:
+    """A name that the source graph gave to a value; no value where the source node computes none
+    (a NoOp) or the compiled model doesn't need it (``why`` says so)."""
+
+    op: str
+    value: Value | None = None
+    why: str = ""
+
+
+def constant(array: Any, dtype: Any = None) -> Value:
+    """A node that is the given data."""
+    array = np.asarray(array, dtype=dtype).view()
+    array.flags.writeable = False
+    return Value(Node("constant", (), {"value": array}, (TensorType(DType.of(array.dtype), array.shape),)))
+
+
+def placeholder(name: str, type: TensorType) -> Value:
+    """A node that is fed when the model runs."""
+    return Value(Node("input", (), {"name": name}, (type,)))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A model: named inputs and outputs, and the source's labels in the source's order.
+
+    ``roots`` are the outputs, and with ``traced`` also every labelled value: what a pass must keep.
+    """
+
+    name: str
+    inputs: Mapping[str, Value]
+    outputs: Mapping[str, Value]
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    traced: bool = False
+
+    @cached_property
+    def roots(self) -> tuple[Value, ...]:
+        labelled = [label.value for label in self.labels.values() if label.value] if self.traced else []
+        return tuple(dict.fromkeys([*self.outputs.values(), *labelled]))
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node that the roots need, and every input, operands before users."""
+        return tuple(toposort([*(v.node for v in self.inputs.values()), *(v.node for v in self.roots)]))
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The free dimensions, in order of their first appearance in the inputs."""
+        found = [s for v in self.inputs.values() for dim in v.type.shape
+                 for s in sorted(getattr(dim, "symbols", ()))]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def users(self) -> Mapping[Value, tuple[Node, ...]]:
+        """The nodes that read each value, once for each operand."""
+        users: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                users.setdefault(value, []).append(node)
+        return {value: tuple(nodes) for value, nodes in users.items()}
+
+    def label_of(self, value: Value) -> str | None:
+        """The first label of a value."""
+        return self._label_names.get(value)
+
+    @cached_property
+    def _label_names(self) -> Mapping[Value, str]:
+        names: dict[Value, str] = {}
+        for name, label in self.labels.items():
+            if label.value is not None:
+                names.setdefault(label.value, name)
+        return names
+
+    def rewrite(self, rule: Callable[[Node, tuple[Value, ...]], Iterable[Value] | None]) -> Graph:
+        """The graph with ``rule(node, new_inputs)`` applied to each node, operands first.
+
+        The rule returns the values that replace the node's results, or None to keep the operator.
+        Inputs keep their identity unless the rule replaces them. A label whose value is no longer
+        computed loses it, unless the graph is traced.
+        """
+        new: dict[Value, Value] = {}
+        for node in self.nodes:
+            operands = tuple(new[v] for v in node.inputs)
+            results = rule(node, operands)
+            if results is None:
+                same = operands == node.inputs
+                results = (node if same else replace(node, inputs=operands)).results
+            new.update(zip(node.results, results, strict=True))
+        labels = {name: replace(label, value=new.get(label.value)) if label.value else label
+                  for name, label in self.labels.items()}
+        return replace(self, inputs={k: new[v] for k, v in self.inputs.items()},
+                       outputs={k: new[v] for k, v in self.outputs.items()}, labels=labels)
+
+
+def toposort(roots: Iterable[Node]) -> list[Node]:
+    """The roots and all they depend on, operands before users, without recursion."""
+    order: list[Node] = []
+    done: set[int] = set()
+    for root in roots:
+        stack: list[tuple[Node, bool]] = [(root, False)]
+        while stack:
+            node, expanded = stack.pop()
+            if id(node) in done:
+                continue
+            if expanded:
+                done.add(id(node))
+                order.append(node)
+            else:
+                stack.append((node, True))
+                stack.extend((v.node, False) for v in reversed(node.inputs) if id(v.node) not in done)
+    return order
+
+
+def verify(graph: Graph) -> None:
+    """Raise ModelError unless the graph is whole: inputs are input nodes, each reachable input is
+    listed, names are unique and every symbol is bound by an input."""
+    listed = {v.node for v in graph.inputs.values()}
+    for name, value in graph.inputs.items():
+        if value.node.op != "input":
+            raise ModelError(f"{graph.name}: input {name!r} is computed by {value.node.op}")
+    bound = set(graph.symbols)
+    for node in graph.nodes:
+        if node.op == "input" and node not in listed:
+            raise ModelError(f"{graph.name}: input {node.attrs['name']!r} is used but not listed")
+        for type in node.types:
+            if free := type.symbols - bound:
+                raise ModelError(f"{graph.name}: {node!r}: no input has the dimension {min(free)}")

@@ -1,0 +1,111 @@
+"""Sums of products, and the packed form of constant weights."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from castiron.errors import ShapeError
+from castiron.ir import TensorType
+from castiron.ops.base import Example, Op, broadcast, same_dtype
+
+#: Columns in one panel of a packed matrix.
+PANEL = 16
+
+_RNG = np.random.default_rng(11)
+
+
+def _random(*shape: int) -> np.ndarray:
+    return _RNG.standard_normal(shape).astype(np.float32)
+
+
+def _product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if x.dtype == np.float32:
+        return (x.astype(np.float64) @ y.astype(np.float64)).astype(np.float32)
+    return x @ y
+
+
+class MatMul(Op):
+    """C[…,i,j] = Σₖ A[…,i,k] · B[…,k,j], the leading dimensions broadcast; A or B may come transposed"""
+
+    name = "matmul"
+    tolerance: ClassVar[float] = 2e-5
+    examples: ClassVar = (
+        Example((_random(3, 10), _random(10, 64)), batched=(0,), constants=(1,)),
+        Example((_random(7, 65), _random(65, 1)), batched=(0,), constants=(1,)),
+        Example((_random(7, 33), _random(33, 17)), batched=(0,)),
+        Example((_random(4, 5, 7), _random(4, 7, 18)), batched=(0, 1)),
+        Example((_random(4, 7, 5), _random(4, 18, 7)), {"transpose_a": True, "transpose_b": True}, batched=(0, 1)),
+        Example((_random(2, 3, 5, 7), _random(3, 7, 4)), batched=(0,)),
+        Example((_random(3, 5, 8), _random(8, 20)), batched=(0,), constants=(1,)),
+        Example((_random(5, 0), _random(0, 3)), batched=(0,), constants=(1,)),
+    )
+
+    def infer(self, a: TensorType, b: TensorType, *, transpose_a: bool = False,
+              transpose_b: bool = False) -> TensorType:
+        if a.rank < 2 or b.rank < 2:
+            raise ShapeError(f"matmul of {a!r} and {b!r}: both need two dimensions at least")
+        m, k = a.shape[-2:][::-1] if transpose_a else a.shape[-2:]
+        k2, n = b.shape[-2:][::-1] if transpose_b else b.shape[-2:]
+        if k != k2:
+            raise ShapeError(f"matmul of {a!r} and {b!r}: {k} columns meet {k2} rows")
+        return TensorType(same_dtype(a, b), (*broadcast(a.shape[:-2], b.shape[:-2]), m, n))
+
+    def eval(self, a: np.ndarray, b: np.ndarray, *, transpose_a: bool, transpose_b: bool) -> np.ndarray:
+        return _product(a.swapaxes(-1, -2) if transpose_a else a, b.swapaxes(-1, -2) if transpose_b else b)
+
+
+class Pack(Op):
+    """A matrix [K,N] as panels of 16 columns, [⌈N/16⌉,K,16], the last filled up with zeros"""
+
+    name = "pack"
+    examples: ClassVar = (Example((_random(10, 40),)), Example((_random(3, 1),)))
+
+    def infer(self, b: TensorType) -> TensorType:
+        if b.rank != 2 or not b.is_static:
+            raise ShapeError(f"pack of {b!r}: expects a matrix of known shape")
+        k, n = b.shape
+        return b.with_shape((-(-n // PANEL), k, PANEL))
+
+    def eval(self, b: np.ndarray) -> np.ndarray:
+        k, n = b.shape
+        panels = -(-n // PANEL)
+        padded = np.zeros((k, panels * PANEL), b.dtype)
+        padded[:, :n] = b
+        return np.ascontiguousarray(padded.reshape(k, panels, PANEL).swapaxes(0, 1))
+
+
+class Unpack(Op):
+    """The matrix [K,N] whose packed form is [⌈N/16⌉,K,16]"""
+
+    name = "unpack"
+    examples: ClassVar = (Example((_random(3, 10, 16),), {"columns": 40}),)
+
+    def infer(self, packed: TensorType, *, columns: int) -> TensorType:
+        if packed.rank != 3 or packed.shape[0] != -(-columns // PANEL) or packed.shape[2] != PANEL:
+            raise ShapeError(f"unpack of {packed!r} to {columns} columns")
+        return packed.with_shape((packed.shape[1], columns))
+
+    def eval(self, packed: np.ndarray, *, columns: int) -> np.ndarray:
+        panels, k, _ = packed.shape
+        return np.ascontiguousarray(packed.swapaxes(0, 1).reshape(k, panels * PANEL)[:, :columns])
+
+
+class Dense(Op):
+    """C[…,j] = Σₖ A[…,k] · B[k,j] with B packed: matmul by constant weights"""
+
+    name = "dense"
+    tolerance: ClassVar[float] = 2e-5
+    examples: ClassVar = tuple(
+        Example((_random(m, k), Pack().eval(_random(k, n))), {"columns": n}, batched=(0,), constants=(1,))
+        for m, k, n in ((1, 10, 64), (7, 64, 64), (65, 64, 1), (13, 31, 97), (2, 1, 16), (5, 0, 3)))
+
+    def infer(self, a: TensorType, packed: TensorType, *, columns: int) -> TensorType:
+        k, n = Unpack().infer(packed, columns=columns).shape
+        if not a.rank or a.shape[-1] != k:
+            raise ShapeError(f"dense of {a!r}: the weights expect {k} columns")
+        return TensorType(same_dtype(a, packed), (*a.shape[:-1], n))
+
+    def eval(self, a: np.ndarray, packed: np.ndarray, *, columns: int) -> np.ndarray:
+        return _product(a, Unpack().eval(packed, columns=columns))

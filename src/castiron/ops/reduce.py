@@ -1,0 +1,126 @@
+"""Operators that combine the elements along axes, and running combinations along one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from castiron.errors import ShapeError
+from castiron.ir import Dim, DType, TensorType, Value, product
+from castiron.ops.base import Example, F, Op, normalize_axes, normalize_axis
+
+_X = np.random.default_rng(3).standard_normal((3, 5, 19)).astype(np.float32)
+
+
+class Reduction(Op):
+    """All elements along ``axes`` (all axes if None) combined; with ``keepdims`` those become 1."""
+
+    function: ClassVar[Any]
+    examples: ClassVar = (Example((_X,), {"axes": (-1,), "keepdims": True}, batched=(0,)),
+                          Example((_X,), {"axes": (1,)}, batched=(0,)),
+                          Example((_X,), {"axes": (0, 2)}, batched=(0,)),
+                          Example((_X,), {}), Example((_X[:, :, :1].copy(),), {"axes": (2,)}, batched=(0,)))
+
+    def infer(self, x: TensorType, *, axes: tuple[int, ...] | None = None, keepdims: bool = False) -> TensorType:
+        reduced = normalize_axes(axes, x.rank)
+        return x.with_shape([1 if i in reduced else dim for i, dim in enumerate(x.shape)
+                             if keepdims or i not in reduced])
+
+    def eval(self, x: np.ndarray, *, axes: tuple[int, ...] | None, keepdims: bool) -> np.ndarray:
+        wide = x.astype(np.float64) if x.dtype == np.float32 else x
+        return np.asarray(type(self).function(wide, axis=axes, keepdims=keepdims)).astype(x.dtype)
+
+
+class ReduceSum(Reduction):
+    """Σ x; 0 if there is nothing to add"""
+    name, function = "reduce_sum", np.sum
+
+
+class ReduceProd(Reduction):
+    """Π x; 1 if there is nothing to multiply"""
+    name, function = "reduce_prod", np.prod
+    tolerance: ClassVar[float] = 1e-5
+
+
+class ReduceMax(Reduction):
+    """The largest element; NaN if one is NaN"""
+
+    name = "reduce_max"
+
+    @staticmethod
+    def function(x, axis, keepdims):
+        low = -np.inf if x.dtype.kind == "f" else False if x.dtype == bool else np.iinfo(x.dtype).min
+        return np.max(x, axis=axis, keepdims=keepdims, initial=low)
+
+
+class ReduceMin(Reduction):
+    """The smallest element; NaN if one is NaN"""
+
+    name = "reduce_min"
+
+    @staticmethod
+    def function(x, axis, keepdims):
+        high = np.inf if x.dtype.kind == "f" else True if x.dtype == bool else np.iinfo(x.dtype).max
+        return np.min(x, axis=axis, keepdims=keepdims, initial=high)
+
+
+class ReduceMean(Reduction):
+    """Σ x / n"""
+
+    name, function = "reduce_mean", np.mean
+
+    def lower(self, x: Value, *, axes: tuple[int, ...] | None, keepdims: bool) -> Value:
+        count: Dim = product([x.type.shape[a] for a in normalize_axes(axes, x.type.rank)])
+        total = F.reduce_sum(x, axes=axes, keepdims=keepdims)
+        if isinstance(count, int):
+            return F.div(total, float(count))
+        dims = F.dims(values=(count,), shape=(), dtype=DType.I64)
+        return F.div(total, F.cast(dims, dtype=x.type.dtype))
+
+
+class ReduceLogSumExp(Reduction):
+    """ln Σ eˣ, without overflow"""
+
+    name = "reduce_logsumexp"
+
+    @staticmethod
+    def function(x, axis, keepdims):
+        return np.logaddexp.reduce(x, axis=axis, keepdims=keepdims)
+
+    def lower(self, x: Value, *, axes: tuple[int, ...] | None, keepdims: bool) -> Value:
+        peak = F.reduce_max(x, axes=axes, keepdims=True)
+        peak = F.select(F.is_finite(peak), peak, 0.0)
+        total = F.reduce_sum(F.exp(F.sub(x, peak)), axes=axes, keepdims=True)
+        result = F.add(F.log(total), peak)
+        return result if keepdims else F.reshape(result, shape=self.infer(x.type, axes=axes).shape)
+
+
+class CumSum(Op):
+    """Σ of all elements up to each one along an axis"""
+
+    name = "cumsum"
+    examples: ClassVar = (Example((_X,), {"axis": -1}, batched=(0,)),)
+
+    def infer(self, x: TensorType, *, axis: int) -> TensorType:
+        normalize_axis(axis, x.rank)
+        return x
+
+    def eval(self, x: np.ndarray, *, axis: int) -> np.ndarray:
+        wide = x.astype(np.float64) if x.dtype == np.float32 else x
+        return np.cumsum(wide, axis).astype(x.dtype)
+
+
+class Sort(Op):
+    """The elements along the last axis, smallest first; NaN last"""
+
+    name = "sort"
+    examples: ClassVar = (Example((_X,), batched=(0,)), Example((np.array([[3, np.nan, -1, 2]], np.float32),)))
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.rank:
+            raise ShapeError(f"sort of {x!r}: expects at least one axis")
+        return x
+
+    def eval(self, x: np.ndarray) -> np.ndarray:
+        return np.sort(x, axis=-1)
