@@ -14,6 +14,11 @@ type Program struct {
 	Outputs []Port
 	// ScratchBytes is the private memory that a worker hands to each step as buffer 1.
 	ScratchBytes int64
+	// RowWise says that the first dimension of every input and output is Symbols[0] and that row i
+	// of each output depends on row i of the inputs alone, so that a long file may be cut into
+	// pieces anywhere. In a trace program it speaks of every buffer whose first dimension is
+	// Symbols[0].
+	RowWise bool
 }
 
 // Indices of the two buffers that every program has.
@@ -49,7 +54,9 @@ type Step struct {
 	TileNanos int64
 }
 
-// A Port is a named input or output. Name is the signature's name for it, Label the graph's.
+// A Port is a named input or output. Name is the signature's name for it, Label the graph's. An
+// output that a step writes straight into the caller's tensor has Const and Slot -1; one that is an
+// input, a constant, or another output too is copied after the last step.
 type Port struct {
 	Name, Label string
 	Buffer      int32
