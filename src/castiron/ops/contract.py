@@ -9,6 +9,7 @@ import numpy as np
 from castiron.errors import ShapeError
 from castiron.ir import TensorType
 from castiron.ops.base import Example, Op, broadcast, same_dtype
+from castiron.ops.fused import Body, Instr, Map
 
 #: Columns in one panel of a packed matrix.
 PANEL = 16
@@ -93,19 +94,32 @@ class Unpack(Op):
 
 
 class Dense(Op):
-    """C[…,j] = Σₖ A[…,k] · B[k,j] with B packed: matmul by constant weights"""
+    """C[…,j] = f(Σₖ A[…,k] · B[k,j], …) with B packed: matmul by constant weights, and a body f of
+    element-wise operators over the sum and any further operands (none: the sum itself)"""
 
     name = "dense"
     tolerance: ClassVar[float] = 2e-5
-    examples: ClassVar = tuple(
-        Example((_random(m, k), Pack().eval(_random(k, n))), {"columns": n}, batched=(0,), constants=(1,))
-        for m, k, n in ((1, 10, 64), (7, 64, 64), (65, 64, 1), (13, 31, 97), (2, 1, 16), (5, 0, 3)))
+    examples: ClassVar = (
+        *(Example((_random(m, k), Pack().eval(_random(k, n))), {"columns": n}, batched=(0,), constants=(1,))
+          for m, k, n in ((1, 10, 64), (7, 64, 64), (65, 64, 1), (13, 31, 97), (2, 1, 16), (5, 0, 3), (3, 700, 33))),
+        *(Example((_random(*lead, 20), Pack().eval(_random(20, 37)), _random(37), _random(*lead, 37), _random(*lead, 1)),
+                  {"columns": 37, "epilogue": Body((Instr("add", (0, 1)), Instr("mul", (4, 2)), Instr("sub", (5, 3)),
+                                                    Instr("tanh", (6,))))}, batched=(0, 3, 4), constants=(1, 2))
+          for lead in ((9,), (2, 5))),
+    )
 
-    def infer(self, a: TensorType, packed: TensorType, *, columns: int) -> TensorType:
+    def infer(self, a: TensorType, packed: TensorType, *more: TensorType, columns: int,
+              epilogue: Body | None = None) -> TensorType:
         k, n = Unpack().infer(packed, columns=columns).shape
         if not a.rank or a.shape[-1] != k:
             raise ShapeError(f"dense of {a!r}: the weights expect {k} columns")
-        return TensorType(same_dtype(a, packed), (*a.shape[:-1], n))
+        product = TensorType(same_dtype(a, packed), (*a.shape[:-1], n))
+        result = Map().infer(product, *more, body=epilogue) if epilogue else product
+        if result.shape != product.shape:
+            raise ShapeError(f"dense of {a!r}: the epilogue changes {product!r} to {result!r}")
+        return result
 
-    def eval(self, a: np.ndarray, packed: np.ndarray, *, columns: int) -> np.ndarray:
-        return _product(a, Unpack().eval(packed, columns=columns))
+    def eval(self, a: np.ndarray, packed: np.ndarray, *more: np.ndarray, columns: int,
+             epilogue: Body | None) -> np.ndarray:
+        product = _product(a, Unpack().eval(packed, columns=columns))
+        return epilogue.eval(product, *more) if epilogue else product

@@ -1,0 +1,78 @@
+"""Several element-wise operators as one: what fusion makes of chains of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from castiron.ir import DType, TensorType
+from castiron.ops import scalar
+from castiron.ops.base import OPS, Example, Op, broadcast
+
+#: The operators that act on each element alone and have a kernel.
+SCALAR_OPS = frozenset(name for name, op in OPS.items() if type(op).__module__ == scalar.__name__)
+
+
+@dataclass(frozen=True)
+class Instr:
+    """One operator of a body. An operand below the number of the body's inputs is that input, others
+    are the results of earlier instructions, counted on from there."""
+
+    op: str
+    operands: tuple[int, ...]
+    attrs: tuple[tuple[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        attrs = "".join(f" {k}={v!r}" for k, v in self.attrs)
+        return f"{self.op}({', '.join(f'%{i}' for i in self.operands)}{attrs})"
+
+
+@dataclass(frozen=True)
+class Body:
+    """A straight line of element-wise instructions; the last one is the result."""
+
+    instrs: tuple[Instr, ...]
+
+    def types(self, inputs: tuple[TensorType, ...]) -> list[TensorType]:
+        """The types of the inputs and of every instruction's result."""
+        types = list(inputs)
+        for instr in self.instrs:
+            types.append(OPS[instr.op].infer(*(types[i] for i in instr.operands), **dict(instr.attrs)))
+        return types
+
+    def eval(self, *arrays: np.ndarray) -> np.ndarray:
+        values = list(arrays)
+        for instr in self.instrs:
+            values.append(OPS[instr.op].eval(*(values[i] for i in instr.operands), **dict(instr.attrs)))
+        return values[-1]
+
+    def __repr__(self) -> str:
+        return "{" + "; ".join(map(repr, self.instrs)) + "}"
+
+
+_RNG = np.random.default_rng(5)
+_X = _RNG.standard_normal((3, 4, 21)).astype(np.float32)
+
+
+class Map(Op):
+    """The body applied to each element; operands broadcast"""
+
+    name = "map"
+    tolerance: ClassVar[float] = 2e-6
+    examples: ClassVar = (
+        Example((_X, _X[0, 0]), {"body": Body((Instr("mul", (0, 1)), Instr("tanh", (2,)), Instr("add", (3, 0))))},
+                batched=(0,), constants=(1,)),
+        Example((_X, _X[:, :1].copy(), np.float32(2)),
+                {"body": Body((Instr("less", (0, 1)), Instr("select", (3, 0, 2)),
+                               Instr("cast", (4,), (("dtype", DType.I32),))))}, batched=(0, 1), constants=(2,)),
+        Example((_X[:, :, :1].copy(), _X[0, :1]), {"body": Body((Instr("sub", (0, 1)),))}, batched=(0,)),
+        Example((_X[0], _X), {"body": Body((Instr("exp", (0,)), Instr("mul", (2, 1))))}, batched=(1,)),
+    )
+
+    def infer(self, *xs: TensorType, body: Body) -> TensorType:
+        return TensorType(body.types(xs)[-1].dtype, broadcast(*(x.shape for x in xs)))
+
+    def eval(self, *xs: np.ndarray, body: Body) -> np.ndarray:
+        return np.broadcast_to(body.eval(*xs), np.broadcast_shapes(*(x.shape for x in xs))).copy()

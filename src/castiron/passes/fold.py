@@ -1,0 +1,34 @@
+"""Evaluates what no input decides."""
+
+from __future__ import annotations
+
+from castiron.ir import Graph, Node, Value, constant
+from castiron.ops import OPS
+
+#: A folded constant may be this much larger than its operands, so that a broadcast stays one.
+GROWTH_BYTES = 1 << 16
+
+
+def fold(graph: Graph) -> Graph:
+    """Operators over constants become constants, and integer tensors that depend on shapes only
+    become ``dims``. In a traced graph what depends on a labelled constant stays, since the constant
+    can be fed."""
+    labelled = {label.value for label in graph.labels.values()} if graph.traced else set()
+    tainted: set[Value] = set()
+
+    def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.op == "constant":
+            tainted.update(set(node.results) & labelled)
+            return None
+        if not operands or node.op not in OPS:
+            return None
+        arrays = [v.constant for v in operands]
+        if any(array is None for array in arrays) or tainted.intersection(operands):
+            return None
+        limit = 2 * sum(array.nbytes for array in arrays) + GROWTH_BYTES
+        if sum(t.size * t.dtype.itemsize for t in node.types) > limit:
+            return None
+        results = OPS[node.op].eval(*arrays, **node.attrs)
+        return tuple(constant(r) for r in (results if isinstance(results, tuple) else (results,)))
+
+    return graph.rewrite(rule)

@@ -1,0 +1,102 @@
+"""Gathers chains of element-wise operators into one, and into the product they follow."""
+
+from __future__ import annotations
+
+from castiron.ir import DType, Dim, Graph, Node, Value
+from castiron.ops import F
+from castiron.ops.fused import SCALAR_OPS, Body, Instr
+
+
+def fuse(graph: Graph) -> Graph:
+    """A chain is a tree or diamond of element-wise operators of one shape with a single result, which
+    becomes a ``map``; or the epilogue of a ``dense`` that nothing else reads."""
+    return _into_dense(_into_maps(graph))
+
+
+def _into_maps(graph: Graph) -> Graph:
+    members = _clusters(graph)
+    clustered = {node for cluster in members.values() for node in cluster}
+    operands_of: dict[Node, tuple[Value, ...]] = {}
+
+    def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node in clustered:
+            operands_of[node] = operands
+        return (_map(members[node], operands_of),) if node in members else None
+
+    return graph.rewrite(rule)
+
+
+def _clusters(graph: Graph) -> dict[Node, list[Node]]:
+    """Last node of each cluster -> all its nodes in order. A node joins the cluster of its users if
+    they are all in one and of its shape, so that nothing is computed twice or read from outside."""
+    cluster_of: dict[Node, Node] = {}
+    members: dict[Node, list[Node]] = {}
+    roots = set(graph.roots)
+    for node in reversed(graph.nodes):
+        if node.op not in SCALAR_OPS:
+            continue
+        value = node.results[0]
+        users = graph.users.get(value, ())
+        homes = {cluster_of.get(user) for user in users}
+        last = next(iter(homes)) if len(homes) == 1 and value not in roots else None
+        if last is None or last.types[0].shape != value.type.shape:
+            last = node
+        cluster_of[node] = last
+        members.setdefault(last, []).insert(0, node)
+    return members
+
+
+def _map(nodes: list[Node], operands_of: dict[Node, tuple[Value, ...]]) -> Value:
+    """One node for a cluster. Its own results are known by the old values, what it reads by the new."""
+    inside = {value for node in nodes for value in node.results}
+    reads = {node: [old if old in inside else new for old, new in zip(node.inputs, operands_of[node], strict=True)]
+             for node in nodes}
+    inputs = list(dict.fromkeys(v for node in nodes for v in reads[node] if v not in inside))
+    index = {v: i for i, v in enumerate(inputs)}
+    instrs = []
+    for node in nodes:
+        instrs.append(Instr(node.op, tuple(index[v] for v in reads[node]), tuple(node.attrs.items())))
+        index[node.results[0]] = len(index)
+    return F.map(*inputs, body=Body(tuple(instrs)))
+
+
+def _into_dense(graph: Graph) -> Graph:
+    roots = set(graph.roots)
+    absorbed: dict[Node, Node] = {}
+    for node in graph.nodes:
+        if node.op == "map":
+            candidates = [v.node for v in node.inputs if v.node.op == "dense" and v not in roots
+                          and not v.node.attrs["epilogue"] and set(graph.users[v]) == {node}]
+            if candidates and all(_follows(v, node) for v in node.inputs):
+                absorbed[node] = candidates[-1]
+
+    def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node not in absorbed:
+            return None
+        position = next(i for i, v in enumerate(node.inputs) if v.node is absorbed[node])
+        product = operands[position].node
+        body = _renumbered(node.attrs["body"], position, len(operands))
+        more = (v for i, v in enumerate(operands) if i != position)
+        return (F.dense(*product.inputs, *more, columns=product.attrs["columns"], epilogue=body),)
+
+    return graph.rewrite(rule)
+
+
+def _follows(operand: Value, node: Node) -> bool:
+    """Whether a kernel's epilogue can read the operand: a value for each element, each column, each
+    row, or one for all; 32-bit floats throughout."""
+    full: tuple[Dim, ...] = node.types[0].shape
+    shape = operand.type.shape
+    per_column = len([d for d in shape if d != 1]) == (1 if shape and shape[-1] != 1 else 0)
+    per_row = len(shape) == len(full) and shape == (*full[:-1], 1)
+    body: Body = node.attrs["body"]
+    floats = {t.dtype for t in body.types(tuple(v.type for v in node.inputs))} <= {DType.F32, DType.BOOL}
+    return floats and operand.type.dtype == DType.F32 and node.types[0].dtype == DType.F32 and (
+        shape == full or per_column or per_row)
+
+
+def _renumbered(body: Body, first: int, count: int) -> Body:
+    """The body with input ``first`` moved to the front."""
+    order = [first, *(i for i in range(count) if i != first)]
+    place = {old: new for new, old in enumerate(order)}
+    return Body(tuple(Instr(i.op, tuple(place.get(o, o) for o in i.operands), i.attrs) for i in body.instrs))

@@ -1,0 +1,106 @@
+"""Removes what computes nothing, and brings operators into the form that has a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from castiron.ir import Graph, Node, Value, product
+from castiron.ops import F
+from castiron.ops.base import normalize_axes
+
+Rule = Callable[..., Value | None]
+
+
+def simplify(graph: Graph) -> Graph:
+    """The rules below, applied until none fits."""
+
+    def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        for candidate in RULES.get(node.op, ()):
+            result = candidate(node, *operands)
+            if result is not None:
+                nonlocal changed
+                changed = True
+                return (result,)
+        return None
+
+    changed = True
+    while changed:
+        changed = False
+        graph = graph.rewrite(rule)
+    return graph
+
+
+def _same_type(node: Node, x: Value, *rest: Value) -> Value | None:
+    return x if x.type == node.types[0] else None
+
+
+def _same_shape(node: Node, *xs: Value) -> Value | None:
+    return xs[0] if xs[0].type == node.types[0] and _moves_nothing(node) else None
+
+
+def _moves_nothing(node: Node) -> bool:
+    if node.op == "transpose":
+        return list(node.attrs["perm"]) == sorted(node.attrs["perm"])
+    if node.op == "slice":
+        return all(step == 1 for step in node.attrs["steps"])
+    return True
+
+
+def _reshape_of_reshape(node: Node, x: Value) -> Value | None:
+    return F.reshape(x.node.inputs[0], shape=node.types[0].shape) if x.node.op == "reshape" else None
+
+
+def _transpose_of_transpose(node: Node, x: Value) -> Value | None:
+    if x.node.op != "transpose":
+        return None
+    inner = x.node.attrs["perm"]
+    return F.transpose(x.node.inputs[0], perm=tuple(inner[axis] for axis in node.attrs["perm"]))
+
+
+def _transpose_of_ones(node: Node, x: Value) -> Value | None:
+    """Moving axes of size 1 about only renames the elements' positions."""
+    order = [axis for axis in node.attrs["perm"] if x.type.shape[axis] != 1]
+    return F.reshape(x, shape=node.types[0].shape) if order == sorted(order) else None
+
+
+def _by_one(node: Node, x: Value, y: Value) -> Value | None:
+    one = y.constant
+    return x if one is not None and x.type == node.types[0] and one.size and np.all(one == 1) else None
+
+
+def _one_times(node: Node, x: Value, y: Value) -> Value | None:
+    return _by_one(node, y, x)
+
+
+def _nothing_to_reduce(node: Node, x: Value) -> Value | None:
+    axes = normalize_axes(node.attrs["axes"], x.type.rank)
+    return F.reshape(x, shape=node.types[0].shape) if product([x.type.shape[a] for a in axes]) == 1 else None
+
+
+def _untransposed(node: Node, a: Value, b: Value) -> Value | None:
+    if not (node.attrs["transpose_a"] or node.attrs["transpose_b"]):
+        return None
+    return F.matmul(_swapped(a) if node.attrs["transpose_a"] else a,
+                    _swapped(b) if node.attrs["transpose_b"] else b)
+
+
+def _swapped(x: Value) -> Value:
+    axes = list(range(x.type.rank))
+    return F.transpose(x, perm=(*axes[:-2], axes[-1], axes[-2]))
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "reshape": (_same_type, _reshape_of_reshape),
+    "broadcast_to": (_same_type,),
+    "cast": (_same_type,),
+    "pad": (_same_type,),
+    "slice": (_same_shape,),
+    "transpose": (_same_shape, _transpose_of_transpose, _transpose_of_ones),
+    "concat": (_same_type,),
+    "mul": (_by_one, _one_times),
+    "div": (_by_one,),
+    "matmul": (_untransposed,),
+    **{f"reduce_{kind}": (_nothing_to_reduce,) for kind in ("sum", "prod", "max", "min")},
+}
