@@ -76,10 +76,10 @@ def apply(name: str, *operands: Value | float | int | np.ndarray, **attrs: Any) 
     """A new node of operator ``name``; several results come as a tuple.
 
     A Python number or an array among the operands becomes a constant, a number in the element type
-    of the first value.
+    of the last value (of ``select`` the first is the condition).
     """
     op = OPS[name]
-    dtype = next((v.type.dtype.numpy for v in operands if isinstance(v, Value)), None)
+    dtype = next((v.type.dtype.numpy for v in reversed(operands) if isinstance(v, Value)), None)
     inputs = tuple(v if isinstance(v, Value)
                    else constant(v, None if isinstance(v, (np.ndarray, np.generic)) else dtype)
                    for v in operands)
