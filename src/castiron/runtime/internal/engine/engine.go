@@ -1,0 +1,256 @@
+// Package engine runs a compiled model: it checks what is fed, lays out memory for the shapes at
+// hand, and calls the compiled steps.
+package engine
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"unsafe"
+)
+
+// An Engine is a model ready to run. It is safe for concurrent use.
+type Engine struct {
+	model   *Model
+	native  Native
+	threads int
+	fast    *runner
+
+	index sync.Once
+	nodes map[string]node
+}
+
+// New returns an engine for a model whose code is native. It uses all processors that Go does.
+func New(m *Model, native Native) *Engine {
+	e := &Engine{model: m, native: native, threads: runtime.GOMAXPROCS(0)}
+	e.fast = newRunner(e, m.Fast)
+	return e
+}
+
+// SetThreads bounds the goroutines that share the work of one run. It must not be called during one.
+func (e *Engine) SetThreads(n int) { e.threads = max(n, 1) }
+
+// Model returns what the binary knows about the model it was built from.
+func (e *Engine) Model() *Model { return e.model }
+
+// Native returns the compiled code.
+func (e *Engine) Native() *Native { return &e.native }
+
+// A Spec describes a value that may be fed or fetched. Its dimensions are in Symbols.
+type Spec struct {
+	Name, Label string
+	DType       DType
+	Shape       []Dim
+	Symbols     []string
+	// Rows says that the first dimension is Symbols[0] and that rows are independent of one another
+	// (see Program.RowWise).
+	Rows bool
+}
+
+// ShapeText returns the dimensions as text, with names where they are free.
+func (s *Spec) ShapeText() []string {
+	text := make([]string, len(s.Shape))
+	for i, d := range s.Shape {
+		text[i] = d.Text(s.Symbols)
+	}
+	return text
+}
+
+func (p *Program) spec(name, label string, buffer int32) Spec {
+	b := &p.Buffers[buffer]
+	s := Spec{Name: name, Label: label, DType: b.DType, Shape: b.Shape, Symbols: p.Symbols}
+	if p.RowWise && len(b.Shape) > 0 {
+		first, bare := b.Shape[0].Bare()
+		s.Rows = bare && first == 0
+	}
+	return s
+}
+
+// Inputs describes the model's inputs in signature order.
+func (e *Engine) Inputs() []Spec { return e.model.Fast.specs(e.model.Fast.Inputs) }
+
+// Outputs describes the model's outputs in signature order.
+func (e *Engine) Outputs() []Spec { return e.model.Fast.specs(e.model.Fast.Outputs) }
+
+func (p *Program) specs(ports []Port) []Spec {
+	specs := make([]Spec, len(ports))
+	for i, port := range ports {
+		specs[i] = p.spec(port.Name, port.Label, port.Buffer)
+	}
+	return specs
+}
+
+// Describe returns the value that a label or a signature name stands for. It fails with an
+// *UnknownLabelError or, if the value can be neither fed nor fetched, a *NoValueError.
+func (e *Engine) Describe(name string) (Spec, error) {
+	n, err := e.find(name)
+	if err != nil {
+		return Spec{}, err
+	}
+	switch fast := e.model.Fast; {
+	case n.input >= 0:
+		return fast.spec(name, fast.Inputs[n.input].Label, fast.Inputs[n.input].Buffer), nil
+	case n.output >= 0:
+		return fast.spec(name, fast.Outputs[n.output].Label, fast.Outputs[n.output].Buffer), nil
+	case n.buffer >= 0:
+		return e.model.Trace.spec(name, e.traceName(n.buffer), n.buffer), nil
+	}
+	return Spec{}, e.noValue(name, n)
+}
+
+func (e *Engine) noValue(name string, n node) error {
+	if e.model.Trace == nil {
+		return &NoValueError{name, "is neither an input nor an output, and the binary was built with --no-trace"}
+	}
+	if n.label != nil {
+		return &NoValueError{name, "(" + n.label.Op + ") has no value"}
+	}
+	return &NoValueError{name, "has no value in the trace program"}
+}
+
+// RunAll computes all outputs from all inputs, both in signature order. Data is not copied unless
+// its type must change.
+func (e *Engine) RunAll(inputs []Tensor) ([]Tensor, error) {
+	if len(inputs) < len(e.model.Fast.Inputs) {
+		var missing []string
+		for _, port := range e.model.Fast.Inputs[len(inputs):] {
+			missing = append(missing, port.Name)
+		}
+		return nil, &MissingInputError{missing}
+	}
+	return e.fast.run(inputs)
+}
+
+// Run computes the fetched values from those fed, both by label or signature name. It uses the fast
+// program if the feeds are the model's inputs and the fetches are among its outputs, and otherwise
+// the part of the trace program that is needed.
+func (e *Engine) Run(feeds map[string]Tensor, fetches []string) ([]Tensor, error) {
+	in := make(map[string]node, len(feeds))
+	inputs := make([]Tensor, len(e.model.Fast.Inputs))
+	covered, direct := 0, true
+	for name, t := range feeds {
+		n, err := e.find(name)
+		if err != nil {
+			return nil, err
+		}
+		if n.input >= 0 && inputs[n.input].Data == nil && inputs[n.input].Shape == nil {
+			inputs[n.input] = t
+			covered++
+		} else {
+			direct = false
+		}
+		in[name] = n
+	}
+	out := make([]node, len(fetches))
+	for i, name := range fetches {
+		n, err := e.find(name)
+		if err != nil {
+			return nil, err
+		}
+		direct = direct && n.output >= 0
+		out[i] = n
+	}
+	if direct && covered == len(inputs) {
+		return e.runFast(inputs, out)
+	}
+	return e.runNamed(feeds, in, fetches, out, inputs)
+}
+
+func (e *Engine) runFast(inputs []Tensor, out []node) ([]Tensor, error) {
+	all, err := e.fast.run(inputs)
+	if err != nil {
+		return nil, err
+	}
+	outputs := make([]Tensor, len(out))
+	for i, n := range out {
+		outputs[i] = all[n.output]
+		if slices.ContainsFunc(out[:i], func(other node) bool { return other.output == n.output }) {
+			outputs[i] = outputs[i].Clone()
+		}
+	}
+	return outputs, nil
+}
+
+// runNamed runs the trace program.
+func (e *Engine) runNamed(feeds map[string]Tensor, in map[string]node, fetches []string, out []node, inputs []Tensor) ([]Tensor, error) {
+	if e.model.Trace == nil {
+		return nil, e.whyNotFast(in, fetches, out, inputs)
+	}
+	var fed []feed
+	for name, n := range in {
+		if n.buffer < 0 {
+			return nil, e.noValue(name, n)
+		}
+		for _, other := range fed {
+			if other.buffer == n.buffer {
+				return nil, &NoValueError{name, "is fed twice: it is the same value as " + other.name}
+			}
+		}
+		fed = append(fed, feed{name, n.buffer, feeds[name]})
+	}
+	slices.SortFunc(fed, func(a, b feed) int { return int(a.buffer - b.buffer) })
+	buffers := make([]int32, len(out))
+	for i, n := range out {
+		if n.buffer < 0 {
+			return nil, e.noValue(fetches[i], n)
+		}
+		buffers[i] = n.buffer
+	}
+	return e.runTrace(fed, buffers)
+}
+
+// whyNotFast returns the error of a binary without a trace program.
+func (e *Engine) whyNotFast(in map[string]node, fetches []string, out []node, inputs []Tensor) error {
+	for name, n := range in {
+		if n.input < 0 {
+			return e.noValue(name, n)
+		}
+	}
+	for i, n := range out {
+		if n.output < 0 {
+			return e.noValue(fetches[i], n)
+		}
+	}
+	var missing []string
+	for i, port := range e.model.Fast.Inputs {
+		if inputs[i].Data == nil && inputs[i].Shape == nil {
+			missing = append(missing, port.Name)
+		}
+	}
+	if missing == nil {
+		return &NoValueError{e.model.Fast.Inputs[0].Name, "is fed twice"}
+	}
+	return &MissingInputError{missing}
+}
+
+// Predict runs a model from one float32 tensor to another on bare rows.
+func (e *Engine) Predict(src []float32) ([]float32, error) {
+	l, err := e.fast.layoutFor(len(src))
+	if err != nil {
+		return nil, err
+	}
+	dst := make([]float32, l.bytes[0]/4)
+	e.fast.predict(l, dst, src)
+	return dst, nil
+}
+
+// PredictInto is Predict with memory for the result, which must have its exact length.
+func (e *Engine) PredictInto(dst, src []float32) error {
+	l, err := e.fast.layoutFor(len(src))
+	if err != nil {
+		return err
+	}
+	if int64(len(dst)) != l.bytes[0]/4 {
+		port := e.model.Fast.Outputs[0]
+		return &ShapeError{port.Name, []int64{int64(len(dst))}, e.fast.shapeText(e.fast.Buffers[port.Buffer].Shape),
+			"the destination must hold " + ShapeText([]int64{l.bytes[0] / 4}) + " values"}
+	}
+	e.fast.predict(l, dst, src)
+	return nil
+}
+
+// Constant returns a tensor that the weights hold at an offset.
+func (e *Engine) Constant(dtype DType, shape []int64, offset int64) Tensor {
+	n, _ := Count(shape)
+	return Tensor{dtype, shape, memory(unsafe.Add(e.native.Weights, offset), n*dtype.Size())}
+}

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// A Native is the compiled code that a model runs on.
+type Native struct {
+	// Call runs tiles begin to end of the function at entry, on the operands p and the values d of
+	// the symbols.
+	Call func(entry int32, p *unsafe.Pointer, d *int64, begin, end int64)
+	// Weights is the address of the constants.
+	Weights unsafe.Pointer
+	// Level tells the instruction set in use, and Levels all that this processor can run, lowest
+	// first. Use changes to one of them; no call may be under way.
+	Level  func() string
+	Levels func() []string
+	Use    func(level string) error
+}
+
+// A frame is the memory of one run: operands, arena, scratch. It is used by one run at a time.
+type frame struct {
+	table   []unsafe.Pointer
+	scratch []byte
+	arena   []byte
+	// layout is the one whose places of the arena the table holds.
+	layout *layout
+	// helpers are the operand tables of the other workers, each with a scratch of its own. They are
+	// up to date with table if synced.
+	helpers [][]unsafe.Pointer
+	synced  bool
+}
+
+// nowhere stands for the memory of tensors that have no elements.
+var nowhere [alignment]byte
+
+// address returns where data is; never nil.
+func address(data []byte) unsafe.Pointer {
+	if len(data) == 0 {
+		return unsafe.Pointer(&nowhere)
+	}
+	return unsafe.Pointer(unsafe.SliceData(data))
+}
+
+// aligned returns memory for n bytes of which the first is at a multiple of the alignment.
+func aligned(n int64) (memory []byte) {
+	memory = make([]byte, n+alignment-1)
+	skip := -uintptr(address(memory)) % alignment
+	return memory[skip : int64(skip)+n]
+}
+
+func newFrame(p *Program, weights unsafe.Pointer) *frame {
+	f := &frame{table: make([]unsafe.Pointer, max(len(p.Buffers), ScratchBuffer+1))}
+	for i := range p.Buffers {
+		if at := p.Buffers[i].Const; at >= 0 {
+			f.table[i] = unsafe.Add(weights, at)
+		}
+	}
+	f.table[WeightsBuffer] = weights
+	f.scratch = aligned(p.ScratchBytes)
+	f.table[ScratchBuffer] = address(f.scratch)
+	return f
+}
+
+// spareArena is how much larger than needed an arena may be and still be kept.
+const spareArena = 64 << 20
+
+// adopt points the table to the places of l in the arena.
+func (f *frame) adopt(l *layout) {
+	if f.layout == l {
+		return
+	}
+	if n := int64(len(f.arena)); n < l.arena || n > 4*l.arena+spareArena {
+		f.arena = nil
+		f.arena = aligned(l.arena)
+	}
+	base := address(f.arena)
+	for i, offset := range l.offsets {
+		if offset >= 0 {
+			f.table[i] = unsafe.Add(base, offset)
+		}
+	}
+	f.layout = l
+}
+
+// execute runs the calls in order on the frame's operands.
+func (e *Engine) execute(p *Program, f *frame, calls []call, symbols *int64) {
+	f.synced = false
+	for i := range calls {
+		e.perform(p, f, &calls[i], symbols)
+	}
+}
+
+func (e *Engine) perform(p *Program, f *frame, c *call, symbols *int64) {
+	if c.nanos >= 2*shareNanos && c.tiles > 1 && e.threads > 1 {
+		e.share(p, f, c, symbols)
+		return
+	}
+	operands := unsafe.SliceData(f.table)
+	for begin := int64(0); begin < c.tiles; begin += c.chunk {
+		e.native.Call(c.entry, operands, symbols, begin, min(begin+c.chunk, c.tiles))
+	}
+}
+
+// share splits the tiles of one call among workers, who take portions as they come free. A tile's
+// result does not depend on who computes it.
+func (e *Engine) share(p *Program, f *frame, c *call, symbols *int64) {
+	workers := min(int64(e.threads), c.nanos/shareNanos, c.tiles)
+	portion := min(c.chunk, max(c.tiles/(4*workers), 1))
+	f.recruit(p, int(workers)-1)
+	var next atomic.Int64
+	work := func(operands *unsafe.Pointer) {
+		for {
+			begin := next.Add(portion) - portion
+			if begin >= c.tiles {
+				return
+			}
+			e.native.Call(c.entry, operands, symbols, begin, min(begin+portion, c.tiles))
+		}
+	}
+	var group sync.WaitGroup
+	for _, table := range f.helpers[:workers-1] {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			work(unsafe.SliceData(table))
+		}()
+	}
+	work(unsafe.SliceData(f.table))
+	group.Wait()
+}
+
+// recruit makes n helpers ready.
+func (f *frame) recruit(p *Program, n int) {
+	for len(f.helpers) < n {
+		table := make([]unsafe.Pointer, len(f.table))
+		table[ScratchBuffer] = address(aligned(p.ScratchBytes))
+		f.helpers = append(f.helpers, table)
+		f.synced = false
+	}
+	if f.synced {
+		return
+	}
+	for _, table := range f.helpers {
+		scratch := table[ScratchBuffer]
+		copy(table, f.table)
+		table[ScratchBuffer] = scratch
+	}
+	f.synced = true
+}

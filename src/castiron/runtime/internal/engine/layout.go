@@ -1,0 +1,154 @@
+package engine
+
+import "sync/atomic"
+
+// A call is one step for given values of the symbols.
+type call struct {
+	entry        int32
+	step         int32
+	tiles, chunk int64
+	nanos        int64
+}
+
+// A native call holds off the garbage collector, so it is cut short after about chunkNanos. Work is
+// shared with another worker only by portions of at least shareNanos, several times what it costs
+// to wake one.
+const (
+	chunkNanos       = 100_000
+	shareNanos       = 50_000
+	defaultTileNanos = 1_000
+)
+
+func (s *Step) call(index int, symbols []int64) (call, bool) {
+	rows, ok := s.Rows.eval(symbols)
+	if !ok {
+		return call{}, false
+	}
+	block := max(s.Block, 1)
+	tiles := rows / block
+	if rows%block != 0 {
+		tiles++
+	}
+	tileNanos := s.TileNanos
+	if tileNanos <= 0 {
+		tileNanos = defaultTileNanos
+	}
+	nanos, ok := multiply(tiles, tileNanos, true)
+	if !ok {
+		nanos = 1 << 62
+	}
+	return call{s.Entry, int32(index), tiles, max(chunkNanos/tileNanos, 1), nanos}, true
+}
+
+// A layout is all that follows from the values of the symbols.
+type layout struct {
+	// symbols has at least one element, so that it has an address.
+	symbols []int64
+	// offsets holds the place of each buffer in the arena, or -1.
+	offsets []int64
+	arena   int64
+	calls   []call
+	// shapes and bytes describe the outputs.
+	shapes [][]int64
+	bytes  []int64
+}
+
+const alignment = 64
+
+// layoutOf places the buffers of p in its arena.
+func layoutOf(p *Program, symbols []int64) (*layout, error) {
+	l := &layout{symbols: symbols, offsets: make([]int64, len(p.Buffers))}
+	var slots []int64
+	for i := range p.Buffers {
+		b := &p.Buffers[i]
+		if b.Slot < 0 {
+			continue
+		}
+		_, bytes, ok := b.sizeOf(symbols)
+		if !ok {
+			return nil, &SizeError{p.nameOf(int32(i))}
+		}
+		for int(b.Slot) >= len(slots) {
+			slots = append(slots, 0)
+		}
+		slots[b.Slot] = max(slots[b.Slot], bytes)
+	}
+	for i, bytes := range slots {
+		slots[i] = l.arena
+		l.arena += (bytes + alignment - 1) &^ (alignment - 1)
+		if l.arena > maxElements {
+			return nil, &SizeError{"intermediate values"}
+		}
+	}
+	for i := range p.Buffers {
+		l.offsets[i] = -1
+		if s := p.Buffers[i].Slot; s >= 0 {
+			l.offsets[i] = slots[s]
+		}
+	}
+	for i := range p.Steps {
+		c, ok := p.Steps[i].call(i, symbols)
+		if !ok {
+			return nil, &SizeError{"a step's rows"}
+		}
+		if c.tiles > 0 {
+			l.calls = append(l.calls, c)
+		}
+	}
+	for _, port := range p.Outputs {
+		shape, bytes, ok := p.Buffers[port.Buffer].sizeOf(symbols)
+		if !ok {
+			return nil, &SizeError{port.Name}
+		}
+		l.shapes = append(l.shapes, shape)
+		l.bytes = append(l.bytes, bytes)
+	}
+	return l, nil
+}
+
+// A layoutCache remembers the layouts of the last symbol values, by a hash of them.
+type layoutCache [16]atomic.Pointer[layout]
+
+func (c *layoutCache) slot(symbols []int64) *atomic.Pointer[layout] {
+	h := uint64(0)
+	for _, s := range symbols {
+		h = (h ^ uint64(s)) * 0x9E3779B97F4A7C15
+	}
+	return &c[h>>60]
+}
+
+func (c *layoutCache) get(p *Program, symbols []int64) (*layout, error) {
+	slot := c.slot(symbols)
+	if l := slot.Load(); l != nil && same(l.symbols, symbols) {
+		return l, nil
+	}
+	kept := make([]int64, max(len(symbols), 1))
+	copy(kept, symbols)
+	l, err := layoutOf(p, kept)
+	if err == nil {
+		slot.Store(l)
+	}
+	return l, err
+}
+
+// same compares the values that a program has; kept may have one more.
+func same(kept, symbols []int64) bool {
+	for i, s := range symbols {
+		if kept[i] != s {
+			return false
+		}
+	}
+	return true
+}
+
+// nameOf names a buffer in errors.
+func (p *Program) nameOf(buffer int32) string {
+	for _, ports := range [][]Port{p.Inputs, p.Outputs} {
+		for _, port := range ports {
+			if port.Buffer == buffer {
+				return port.Name
+			}
+		}
+	}
+	return "an intermediate value"
+}

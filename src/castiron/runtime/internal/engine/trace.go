@@ -1,0 +1,165 @@
+package engine
+
+import "slices"
+
+// runTrace computes any buffers of the trace program from any others. It runs only the steps that the
+// fetches need and the feeds do not replace; each value gets memory of its own.
+func (e *Engine) runTrace(feeds []feed, fetches []int32) ([]Tensor, error) {
+	p := e.model.Trace
+	for i := range feeds {
+		f := &feeds[i]
+		t, err := Cast(f.name, f.tensor, p.Buffers[f.buffer].DType)
+		if err != nil {
+			return nil, err
+		}
+		f.tensor = t
+	}
+	need, err := p.prune(feeds, fetches, e.traceName)
+	if err != nil {
+		return nil, err
+	}
+	symbols, err := p.bind(feeds)
+	if err != nil {
+		return nil, err
+	}
+	frame := newFrame(p, e.native.Weights)
+	values := make(map[int32]Tensor)
+	for _, f := range feeds {
+		values[f.buffer] = f.tensor
+		frame.table[f.buffer] = address(f.tensor.Data)
+	}
+	// The steps see a zero for a symbol that nothing tells; needed buffers do not depend on it.
+	known := make([]int64, max(len(symbols), 1))
+	for i, s := range symbols {
+		known[i] = max(s, 0)
+	}
+	for _, step := range need {
+		if err := e.runStep(step, frame, symbols, known, values); err != nil {
+			return nil, err
+		}
+	}
+	outputs := make([]Tensor, len(fetches))
+	for i, b := range fetches {
+		t, ok := values[b]
+		if !ok {
+			if t, err = p.constant(b, frame, symbols); err != nil {
+				return nil, err
+			}
+		}
+		outputs[i] = t
+		if fed := slices.ContainsFunc(feeds, func(f feed) bool { return f.buffer == b }); fed || slices.Contains(fetches[:i], b) {
+			outputs[i] = t.Clone()
+		}
+	}
+	return outputs, nil
+}
+
+// runStep runs one step of the trace program, and keeps what it writes in values.
+func (e *Engine) runStep(index int, frame *frame, symbols, known []int64, values map[int32]Tensor) error {
+	p := e.model.Trace
+	step := &p.Steps[index]
+	var fed []int32
+	for _, w := range step.Writes {
+		t, err := p.allocate(w, symbols)
+		if err != nil {
+			return err
+		}
+		if _, ok := values[w]; ok {
+			// A fed value beside another result of the same step: the computed one is dropped.
+			fed = append(fed, w)
+		} else {
+			values[w] = t
+		}
+		frame.table[w] = address(t.Data)
+	}
+	c, ok := step.call(index, known)
+	if !ok {
+		return &SizeError{p.nameOf(step.Writes[0])}
+	}
+	e.execute(p, frame, []call{c}, &known[0])
+	for _, w := range fed {
+		frame.table[w] = address(values[w].Data)
+	}
+	return nil
+}
+
+// prune returns the steps that the fetches need, in order. A *MissingInputError names what they need
+// and cannot compute.
+func (p *Program) prune(feeds []feed, fetches []int32, name func(int32) string) ([]int, error) {
+	fed := make([]bool, len(p.Buffers))
+	for _, f := range feeds {
+		fed[f.buffer] = true
+	}
+	// A constant that was folded at compile time is computed again if a feed changed what it is
+	// made of.
+	changed := slices.Clone(fed)
+	for i := range p.Steps {
+		for _, r := range p.Steps[i].Reads {
+			if changed[r] {
+				for _, w := range p.Steps[i].Writes {
+					changed[w] = true
+				}
+				break
+			}
+		}
+	}
+	known := func(b int32) bool { return fed[b] || p.Buffers[b].Const >= 0 && !changed[b] }
+
+	need := make([]bool, len(p.Buffers))
+	for _, b := range fetches {
+		need[b] = true
+	}
+	var steps []int
+	for i := len(p.Steps) - 1; i >= 0; i-- {
+		wanted := false
+		for _, w := range p.Steps[i].Writes {
+			wanted = wanted || need[w] && !known(w)
+		}
+		if wanted {
+			steps = append(steps, i)
+			for _, r := range p.Steps[i].Reads {
+				need[r] = true
+			}
+		}
+	}
+	slices.Reverse(steps)
+
+	var missing []string
+	for i := range need {
+		if b := int32(i); need[b] && !known(b) && p.Buffers[b].Producer < 0 {
+			missing = append(missing, name(b))
+		}
+	}
+	if missing != nil {
+		return nil, &MissingInputError{missing}
+	}
+	return steps, nil
+}
+
+// allocate returns a tensor for a buffer.
+func (p *Program) allocate(buffer int32, symbols []int64) (Tensor, error) {
+	b := &p.Buffers[buffer]
+	for _, d := range b.Shape {
+		for _, t := range d {
+			for _, s := range t.Syms {
+				if symbols[s] == unbound {
+					return Tensor{}, &MissingInputError{[]string{"a value whose shape tells " + p.Symbols[s]}}
+				}
+			}
+		}
+	}
+	shape, bytes, ok := b.sizeOf(symbols)
+	if !ok {
+		return Tensor{}, &SizeError{p.nameOf(buffer)}
+	}
+	return Tensor{b.DType, shape, newBytes(bytes)}, nil
+}
+
+// constant returns a copy of a constant.
+func (p *Program) constant(buffer int32, frame *frame, symbols []int64) (Tensor, error) {
+	t, err := p.allocate(buffer, symbols)
+	if err == nil {
+		copy(t.Data, memory(frame.table[buffer], int64(len(t.Data))))
+	}
+	return t, err
+}
