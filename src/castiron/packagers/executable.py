@@ -1,0 +1,86 @@
+"""One static executable that inspects, predicts and serves the model."""
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from castiron.errors import OutputError
+from castiron.packagers import go_module
+from castiron.packagers.artifact import Artifact, Weights
+from castiron.targets import Platform
+from castiron.toolchain import Tools, cache, go, zig
+from castiron.toolchain.tools import workdir
+
+_MAIN = "./cmd/predictor"
+
+
+def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> Path:
+    """Write the executable for `platform` to the file `out`, and return `out`.
+
+    An existing file is replaced, at once and only on success. ToolError if a tool is missing or fails;
+    OutputError if `out` cannot be written.
+    """
+    out = Path(out)
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; name a file for the executable")
+
+    def make(path: Path) -> None:
+        with workdir("module") as work:
+            module = work / "module"
+            go_module.write(artifact, [platform], module, tools, go_module.MODULE_PATH)
+            go.build(module, _MAIN, platform, tools, path)
+
+    _install(cache.fetch(_key(artifact, platform, tools), make), out)
+    return out
+
+
+def _key(artifact: Artifact, platform: Platform, tools: Tools) -> str:
+    """The digest of everything that decides the executable's bytes."""
+    runtime = cache.files_digest(go_module.RUNTIME, (go_module.RUNTIME / f for f in go_module.runtime_files()))
+    return cache.key(
+        "executable", artifact.source, "\n".join(artifact.entries), artifact.model_go,
+        _digest(artifact.weights), platform.name, runtime, zig.headers_digest(),
+        tools.zig_version(), tools.go_version(),
+    )  # fmt: skip
+
+
+def _digest(weights: Weights) -> bytes:
+    digest = _Digest()
+    weights.write_to(digest)
+    return digest.sha256.digest()
+
+
+class _Digest(io.RawIOBase):
+    """A file that keeps only the SHA-256 of what is written to it."""
+
+    def __init__(self):
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.sha256.update(data)
+        return memoryview(data).nbytes
+
+
+def _install(made: Path, out: Path) -> None:
+    """Copy an executable to `out`: whole or not at all."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, new = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+        os.close(handle)
+        try:
+            shutil.copyfile(made, new)
+            os.chmod(new, 0o755)
+            os.replace(new, out)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            raise
+    except OSError as e:
+        raise OutputError(f"{out} cannot be written: {e.strerror or e}") from None

@@ -1,0 +1,158 @@
+"""zig as a C compiler: kernels as flat text or as a library, weights as an object file."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from castiron.targets import Level, Platform, host
+from castiron.toolchain import cache, flat
+from castiron.toolchain.flat import Text
+from castiron.toolchain.tools import Tools, environment, run, workdir
+
+_KERNELS = Path(__file__).parent.parent / "kernels"
+_FLAT_SCRIPT = Path(__file__).parent / "flat.ld"
+_HOST_SOURCE = Path(__file__).parent / "host.c"
+
+# Never -ffast-math: NaN and infinity keep their meaning.
+_NUMBERS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+_CODE = (
+    "-O3", "-g0", "-w", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fno-sanitize=all",
+    "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections", *_NUMBERS,
+)  # fmt: skip
+_FLAT = ("-fvisibility=hidden", "-fstack-size-section")
+
+# Two compilers at a time: each takes about 100 MB.
+_PARALLEL = 2
+
+
+class Weights(Protocol):
+    """The contents of a model's weights, `nbytes` long."""
+
+    nbytes: int
+
+    def write_to(self, file: BinaryIO) -> None: ...
+
+
+def compile_text(source: str, entries: tuple[str, ...], level: Level, tools: Tools) -> Text:
+    """Compile one C unit for `level` into machine code that needs no linking.
+
+    `entries` are external functions of the unit. ToolError if the unit does not compile or breaks a rule
+    of flat text (module `flat`).
+    """
+
+    def make(path: Path) -> None:
+        with workdir(f"text-{level.name}") as work:
+            text = _compile_flat(source, entries, level, tools, work)
+        path.write_bytes(json.dumps(text.offsets).encode() + b"\n" + text.code)
+
+    key = _unit_key("text", source, entries, _flat_arguments(level), tools)
+    offsets, code = cache.fetch(key, make).read_bytes().split(b"\n", 1)
+    return Text(code, tuple(json.loads(offsets)))
+
+
+def compile_levels(
+    source: str, entries: tuple[str, ...], levels: Sequence[Level], tools: Tools
+) -> list[tuple[Level, Text]]:
+    """`compile_text` for each level, some at a time."""
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        texts = pool.map(lambda level: compile_text(source, entries, level, tools), levels)
+        return list(zip(levels, texts, strict=True))
+
+
+def _compile_flat(source: str, entries: tuple[str, ...], level: Level, tools: Tools, work: Path) -> Text:
+    (work / "unit.c").write_text(source)
+    _zig(tools, work, f"compiling kernels for {level.name}",
+         "cc", "-c", *_flat_arguments(level), f"-I{_KERNELS}", "unit.c", "-o", "unit.o")
+    flat.check((work / "unit.o").read_bytes(), entries)
+    kept = [f"--undefined={entry}" for entry in entries]
+    (work / "kept").write_text("\n".join(kept))
+    _zig(tools, work, f"linking kernels for {level.name}",
+         "ld.lld", "-T", _FLAT_SCRIPT, "-static", "--gc-sections",
+         "-e", entries[0], "@kept", "unit.o", "-o", "unit.elf")
+    return flat.read((work / "unit.elf").read_bytes(), entries)
+
+
+def _flat_arguments(level: Level) -> tuple[str, ...]:
+    return ("-target", level.triple, f"-mcpu={level.cpu}", *level.flags, *level.flat_flags, *_CODE, *_FLAT)
+
+
+def shared_library(
+    source: str, entries: tuple[str, ...], level: Level, tools: Tools, platform: Platform | None = None
+) -> Path:
+    """Compile the same unit into a library that this process can load, and return its path in the cache.
+
+    It exports `entries`. `platform` is this machine unless given.
+    """
+    platform = platform or host()
+    return _library("library", source, entries, level, tools, platform)
+
+
+def host_library(tools: Tools) -> Path:
+    """The library that calls entries of a `shared_library` in this process. It exports:
+
+    - `int castiron_level(void)`: how many levels of this machine's platform its processor runs, counted
+      from the lowest; 0 if it runs none.
+    - `void castiron_call(step, p, d, begin, end)`: calls a step as the trampoline of an executable does,
+      with denormal numbers flushed to zero.
+    """
+    platform = host()
+    entries = ("castiron_level", "castiron_call")
+    return _library("host", _HOST_SOURCE.read_text(), entries, platform.levels[0], tools, platform)
+
+
+def _library(
+    kind: str, source: str, entries: tuple[str, ...], level: Level, tools: Tools, platform: Platform
+) -> Path:
+    machine = ("-target", platform.triple, f"-mcpu={level.cpu}")
+    arguments = (*machine, *platform.library_flags, *level.flags, *_CODE)
+
+    def make(path: Path) -> None:
+        with workdir(kind) as work:
+            (work / "unit.c").write_text(source)
+            _zig(tools, work, f"compiling a library for {level.name}",
+                 "cc", "-shared", "-s", *arguments, f"-I{_KERNELS}", "unit.c", "-o", "unit.lib")
+            (work / "unit.lib").replace(path)
+
+    key = _unit_key(kind, source, entries, (*arguments, platform.name), tools)
+    return cache.fetch(key + platform.library_suffix, make)
+
+
+def weights_object(weights: Weights, platform: Platform, tools: Tools, path: Path) -> None:
+    """Write an object file at `path` that holds `weights` at the symbol `castiron_weights`, page-aligned.
+
+    It is an ELF file on every platform: Go's linker takes ELF, Mach-O and PE objects whatever it links,
+    and of PE objects it drops the alignment.
+    """
+    with workdir("weights") as work:
+        with open(work / "weights.bin", "wb") as file:
+            weights.write_to(file)
+        (work / "weights.s").write_text(_WEIGHTS_SOURCE)
+        _zig(tools, work, "wrapping weights",
+             "cc", "-c", "-target", platform.levels[0].triple, "weights.s", "-o", path)
+
+
+_WEIGHTS_SOURCE = """\
+.section .rodata.weights, "a"
+.balign 4096
+.globl castiron_weights
+castiron_weights:
+.incbin "weights.bin"
+"""
+
+
+def headers_digest() -> bytes:
+    """SHA-256 of the headers that a unit may include."""
+    return cache.files_digest(_KERNELS, _KERNELS.glob("**/*.h"))
+
+
+def _unit_key(kind: str, source: str, entries: tuple[str, ...], flags: tuple[str, ...], tools: Tools) -> str:
+    return cache.key(kind, source, "\n".join(entries), "\n".join(flags), headers_digest(), tools.zig_version())
+
+
+def _zig(tools: Tools, work: Path, doing: str, *arguments: str | Path) -> None:
+    env = environment(
+        ZIG_GLOBAL_CACHE_DIR=cache.directory() / "zig", ZIG_LOCAL_CACHE_DIR=work / "zig", TMPDIR=work
+    )
+    run([tools.zig_path(), *arguments], cwd=work, env=env, doing=doing)

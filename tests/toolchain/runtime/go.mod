@@ -1,0 +1,3 @@
+module castiron.model
+
+go 1.24
