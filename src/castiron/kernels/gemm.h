@@ -1,0 +1,206 @@
+/* gemm.h: C = epilogue(A B), A [m, k] and C [m, n] with rows at a stride, B packed.
+ *
+ * B is [ceil(n/16)][k][16]: panels of 16 columns, the last padded with zeros, 64-byte aligned. One packing
+ * serves every instruction set.
+ *
+ * The order of additions in an element of C depends on n and k alone, never on m, on the tile the element falls
+ * in or on the instruction set, so a row has the same bits in any batch. With w = gemm_ways(n) it is w sums,
+ * each over every w-th k, then added up first to last. One sum makes a chain of k dependent multiply-adds, which
+ * a narrow C can't hide: hence more ways for fewer columns.
+ *
+ * A tile of C is accumulated in registers, left in a small buffer, and given to the epilogue from there, so the
+ * inner loops exist once however many epilogues a program has.
+ */
+#ifndef CASTIRON_GEMM_H
+#define CASTIRON_GEMM_H
+
+#include "vec.h"
+
+/* Operands of an epilogue: operand[i] belongs to row 0, row_stride[i] elements further to row 1 (0: all rows). */
+struct epilogue {
+    const float *operand[8];
+    int64_t row_stride[8];
+};
+
+/* The largest tile, and how many 16-column sums a single row keeps in registers. */
+#if defined(__AVX512F__)
+#define GEMM_ROWS 6
+#define GEMM_PANELS 4
+#define GEMM_ROW_SUMS 8
+#elif defined(__AVX2__) || defined(__aarch64__)
+#define GEMM_ROWS 6
+#define GEMM_PANELS 2
+#define GEMM_ROW_SUMS 4
+#else
+#define GEMM_ROWS 3
+#define GEMM_PANELS 1
+#define GEMM_ROW_SUMS 2
+#endif
+
+INLINE int64_t gemm_ways(int64_t n) { return n <= 32 ? 4 : n <= 64 ? 2 : 1; }
+
+/* Part `index` of `total` cut into `parts` nearly equal pieces: its size. */
+INLINE int64_t gemm_piece(int64_t total, int64_t parts, int64_t index) {
+    return total / parts + (index < total % parts);
+}
+
+/* tile[row][panel] of a tile with constant rows and panels. */
+INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const float *a, int64_t lda,
+                           const float *b, int64_t ways, f32x16 *tile) {
+    for (int64_t way = 0; way < ways; way++) {
+        f32x16 sum[GEMM_ROWS][GEMM_PANELS];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+            for (int j = 0; j < panels; j++) sum[i][j] = v_splat(0.0f);
+#pragma clang loop unroll(disable)
+        for (int64_t p = way; p < k; p += ways) {
+            f32x16 column[GEMM_PANELS];
+#pragma clang loop unroll(full)
+            for (int j = 0; j < panels; j++) column[j] = *(const f32x16 *)(b + (j * k + p) * LANES);
+#pragma clang loop unroll(full)
+            for (int i = 0; i < rows; i++) {
+                f32x16 x = v_splat(a[i * lda + p]);
+#pragma clang loop unroll(full)
+                for (int j = 0; j < panels; j++) sum[i][j] = v_fma(x, column[j], sum[i][j]);
+            }
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+            for (int j = 0; j < panels; j++) {
+                f32x16 *t = &tile[i * panels + j];
+                *t = way ? *t + sum[i][j] : sum[i][j];
+            }
+    }
+}
+
+/* tile[panel] of one row, all ways side by side in registers. */
+INLINE void gemm_row_body(const int panels, const int ways, int64_t k, const float *a, const float *b, f32x16 *tile) {
+    f32x16 sum[GEMM_ROW_SUMS];
+#pragma clang loop unroll(full)
+    for (int s = 0; s < ways * panels; s++) sum[s] = v_splat(0.0f);
+    int64_t p = 0;
+#pragma clang loop unroll(disable)
+    for (; p + ways <= k; p += ways)
+#pragma clang loop unroll(full)
+        for (int w = 0; w < ways; w++)
+#pragma clang loop unroll(full)
+            for (int j = 0; j < panels; j++)
+                sum[w * panels + j] =
+                    v_fma(v_splat(a[p + w]), *(const f32x16 *)(b + (j * k + p + w) * LANES), sum[w * panels + j]);
+#pragma clang loop unroll(full)
+    for (int w = 0; w < ways - 1; w++)
+        if (p + w < k)
+#pragma clang loop unroll(full)
+            for (int j = 0; j < panels; j++)
+                sum[w * panels + j] =
+                    v_fma(v_splat(a[p + w]), *(const f32x16 *)(b + (j * k + p + w) * LANES), sum[w * panels + j]);
+#pragma clang loop unroll(full)
+    for (int j = 0; j < panels; j++) {
+        f32x16 total = sum[j];
+#pragma clang loop unroll(full)
+        for (int w = 1; w < ways; w++) total += sum[w * panels + j];
+        tile[j] = total;
+    }
+}
+
+#define GEMM_TILES(T) GEMM_TILES_OF_ROWS(T, 1) GEMM_TILES_OF_ROWS(T, 2) GEMM_TILES_OF_ROWS(T, 3) GEMM_TALL_TILES(T)
+#if defined(__AVX512F__)
+#define GEMM_TILES_OF_ROWS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
+#define GEMM_TALL_TILES(T) GEMM_TILES_OF_ROWS(T, 4) GEMM_TILES_OF_ROWS(T, 5) GEMM_TILES_OF_ROWS(T, 6)
+#define GEMM_ROW_KERNELS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(4, 1) T(5, 1) T(6, 1) T(7, 1) T(8, 1)
+INLINE int64_t gemm_tile_panels(int64_t rows) { return rows ? 4 : 4; }
+#elif defined(__AVX2__) || defined(__aarch64__)
+#define GEMM_TILES_OF_ROWS(T, rows) T(rows, 1) T(rows, 2)
+#define GEMM_TALL_TILES(T) T(4, 1) T(5, 1) T(6, 1)
+#define GEMM_ROW_KERNELS(T) T(1, 4) T(1, 2) T(2, 2) T(2, 1) T(3, 1) T(4, 1)
+INLINE int64_t gemm_tile_panels(int64_t rows) { return rows <= 3 ? 2 : 1; }
+#else
+#define GEMM_TILES_OF_ROWS(T, rows) T(rows, 1)
+#define GEMM_TALL_TILES(T)
+#define GEMM_ROW_KERNELS(T) T(1, 2) T(1, 1) T(2, 1)
+INLINE int64_t gemm_tile_panels(int64_t rows) { return rows ? 1 : 1; }
+#endif
+
+#define GEMM_TILE_KERNEL(rows, panels) \
+    NOINLINE void gemm_tile_##rows##x##panels(int64_t k, const float *a, int64_t lda, const float *b, int64_t ways, \
+                                              f32x16 *tile) { \
+        gemm_tile_body(rows, panels, k, a, lda, b, ways, tile); \
+    }
+GEMM_TILES(GEMM_TILE_KERNEL)
+
+#define GEMM_ROW_KERNEL(panels, ways) \
+    NOINLINE void gemm_row_##panels##x##ways(int64_t k, const float *a, const float *b, f32x16 *tile) { \
+        gemm_row_body(panels, ways, k, a, b, tile); \
+    }
+GEMM_ROW_KERNELS(GEMM_ROW_KERNEL)
+
+NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
+                        int64_t ways, f32x16 *tile) {
+    if (rows == 1) {
+        switch (panels * 8 + ways) {
+#define GEMM_ROW_CASE(panels, ways) \
+        case panels * 8 + ways: gemm_row_##panels##x##ways(k, a, b, tile); return;
+            GEMM_ROW_KERNELS(GEMM_ROW_CASE)
+        }
+    }
+    switch (rows * 8 + panels) {
+#define GEMM_TILE_CASE(rows, panels) \
+    case rows * 8 + panels: gemm_tile_##rows##x##panels(k, a, lda, b, ways, tile); return;
+        GEMM_TILES(GEMM_TILE_CASE)
+    }
+}
+
+/* Panels worked on at once for so many rows: what registers hold. */
+INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
+    if (rows > 1) return gemm_tile_panels(rows);
+    return GEMM_ROW_SUMS > ways ? GEMM_ROW_SUMS / ways : 1;
+}
+
+/* Defines name(): C[0..m-1][0..n-1] = EPILOGUE(A B). EPILOGUE(sum, e, row, column, count) is an expression of 16
+ * floats, the values of `row` at `column`.. `column`+15, of which the first `count` exist. It may be evaluated
+ * for any order of tiles, once for each element. m >= 0, n >= 1, k >= 0; strides count elements. */
+#define GEMM_DEFINE(name, EPILOGUE) \
+    NOINLINE void name(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c, \
+                       int64_t ldc, const struct epilogue *e) { \
+        f32x16 tile[GEMM_ROWS * GEMM_PANELS > GEMM_ROW_SUMS ? GEMM_ROWS * GEMM_PANELS : GEMM_ROW_SUMS]; \
+        int64_t ways = gemm_ways(n), panels = (n + LANES - 1) / LANES; \
+        int64_t row_tiles = (m + GEMM_ROWS - 1) / GEMM_ROWS; \
+        int64_t wide = gemm_panels(row_tiles ? gemm_piece(m, row_tiles, 0) : 1, ways); \
+        int64_t panel_tiles = (panels + wide - 1) / wide; \
+        for (int64_t t = 0, panel = 0; t < panel_tiles; t++) { \
+            int64_t across = gemm_piece(panels, panel_tiles, t); \
+            for (int64_t u = 0, row = 0; u < row_tiles; u++) { \
+                int64_t down = gemm_piece(m, row_tiles, u); \
+                gemm_tile(down, across, k, a + row * lda, lda, b + panel * LANES * k, ways, tile); \
+                const f32x16 *sum = tile; \
+                for (int64_t end = row + down; row < end; row++) \
+                    for (int64_t j = 0; j < across; j++) { \
+                        int64_t column = (panel + j) * LANES, count = n - column < LANES ? n - column : LANES; \
+                        f32x16 y = EPILOGUE((*sum), e, row, column, count); \
+                        sum++; \
+                        if (count == LANES) v_store(c + row * ldc + column, y); \
+                        else v_store_n(c + row * ldc + column, y, count); \
+                    } \
+            } \
+            panel += across; \
+        } \
+    }
+
+/* Packs a run-time B [k, n], element (p, j) at b[p * row_stride + j * column_stride], into panels. */
+NOINLINE void pack_b(int64_t k, int64_t n, const float *b, int64_t row_stride, int64_t column_stride, float *out) {
+    for (int64_t column = 0; column < n; column += LANES) {
+        int64_t count = n - column < LANES ? n - column : LANES;
+        const float *from = b + column * column_stride;
+        for (int64_t p = 0; p < k; p++, from += row_stride, out += LANES) {
+            f32x16 x = v_splat(0.0f);
+            if (column_stride == 1) x = v_load_n(from, count);
+            else
+                for (int64_t j = 0; j < count; j++) x[j] = from[j * column_stride];
+            v_store(out, x);
+        }
+    }
+}
+
+#endif
