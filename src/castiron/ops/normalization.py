@@ -49,7 +49,8 @@ class BatchNorm(Op):
     examples: ClassVar = tuple(
         Example((x, *(p(x.shape[axis]) for p in (_random, _random, _random, _positive))),
                 {"axis": axis, "epsilon": epsilon}, batched=(0,) if axis else (), constants=(1, 2, 3, 4))
-        for x, axis, epsilon in ((_random(7, 33), -1, 1e-3), (_random(3, 5, 4), 1, 1e-5), (_random(3, 5, 4), 0, 0.01)))
+        for x, axis, epsilon in ((_random(7, 33), -1, 1e-3), (_random(3, 5, 4), 1, 1e-5),
+                                 (_random(3, 5, 4), 0, 0.01)))
 
     def infer(self, x: TensorType, gamma: TensorType, beta: TensorType, mean: TensorType, variance: TensorType, *,
               axis: int = -1, epsilon: float = 1e-3) -> TensorType:
@@ -122,7 +123,8 @@ class RmsNorm(Op):
         axes = normalize_axes(axes, x.ndim)
         wide = x.astype(np.float64)
         root = np.sqrt(np.square(wide).mean(axes, keepdims=True) + epsilon)
-        return (wide / root * gamma.reshape([x.shape[i] if i in axes else 1 for i in range(x.ndim)])).astype(x.dtype)
+        shape = [x.shape[i] if i in axes else 1 for i in range(x.ndim)]
+        return (wide / root * gamma.reshape(shape)).astype(x.dtype)
 
     def lower(self, x: Value, gamma: Value, *, axes: tuple[int, ...], epsilon: float) -> Value:
         axes = normalize_axes(axes, x.type.rank)
