@@ -20,6 +20,8 @@ def fold(graph: Graph) -> Graph:
         if node.op == "constant":
             tainted.update(set(node.results) & labelled)
             return None
+        if node.op == "dims" and all(isinstance(d, int) for d in node.attrs["values"]):
+            return (constant(OPS["dims"].eval(**node.attrs)),)
         if not operands or node.op not in OPS:
             return None
         arrays = [v.constant for v in operands]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from castiron.ir import DType, Dim, Graph, Node, Value
+from castiron.ir import Dim, DType, Graph, Node, Value
 from castiron.ops import F
 from castiron.ops.fused import SCALAR_OPS, Body, Instr
 

@@ -1,0 +1,171 @@
+"""Program -> C: one function a step, in one unit for all programs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from castiron.ir import Dim, Expr, Node, TensorType, Value
+from castiron.kernels import Extent, View, Writer, contraction, elementwise, movement, reduction
+from castiron.kernels.scalar import Instr
+from castiron.kernels.writer import MEMORY, add, at, mul
+from castiron.ops.fused import Body
+from castiron.plan import SCRATCH, Program, Step, row_factor, row_operands
+
+#: What every unit includes, from the folder ``kernels``.
+HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h")
+
+
+def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
+    """The C unit of the programs and the names of its step functions, program after program."""
+    w = Writer()
+    entries = []
+    for name, program in programs.items():
+        for i, step in enumerate(program.steps):
+            entries.append(f"{name}_{i}")
+            _StepWriter(w, program, step).write(entries[-1])
+    return w.source(HEADERS), tuple(entries)
+
+
+@dataclass
+class _StepWriter:
+    """Writes one step's function.
+
+    By rows, ``t`` counts blocks, ``r`` is a block's first row and ``m`` the rows that it has.
+    """
+
+    w: Writer
+    program: Program
+    step: Step
+
+    def write(self, name: str) -> None:
+        w, step = self.w, self.step
+        with w.block(f"void {name}(void *const *p, const i64 *d, i64 begin, i64 end)"):
+            w.line("(void)d;")
+            with w.block("for (i64 t = begin; t < end; t++)"):
+                if step.rows is not None:
+                    self._block()
+                for node in step.nodes:
+                    self._node(node)
+
+    def _block(self) -> None:
+        rows, block = self.extent(self.step.rows), self.step.block
+        self.w.line(f"const i64 r = t * {block};")
+        if block > 1:
+            self.w.line(f"const i64 m = {rows} - r < {block} ? {rows} - r : {block};")
+
+    def _node(self, node: Node) -> None:
+        rows = self.step.rows
+        kinds = row_operands(node, rows) if rows is not None else [False] * len(node.inputs)
+        with self.w.block(""):
+            inputs = [self._operand(v, by_rows, "const ") for v, by_rows in zip(node.inputs, kinds, strict=True)]
+            output = self._operand(node.results[0], rows is not None, "")
+            _KERNELS[node.op](self, node, output, inputs)
+
+    def _operand(self, value: Value, by_rows: bool, const: str) -> View:
+        """Declares a pointer to the value's block or whole and gives the view of it."""
+        storage = self.program.aliases.get(value, value)
+        type, ctype = value.type, MEMORY[value.type.dtype.value]
+        if storage in self.step.scratch:
+            base = f"({const}{ctype} *)((char *)p[{SCRATCH}] + {self.step.scratch[storage]})"
+            padded = True
+        else:
+            buffer = self.program.index[storage]
+            base = f"({const}{ctype} *)p[{buffer}]"
+            if by_rows:
+                base = at(f"({base})", self._row_start(type))
+            padded = self.program.buffers[buffer].const is not None
+        name = self.w.fresh("v")
+        self.w.line(f"{const}{ctype} *const {name} = {base};")
+        return View(name, type.dtype.value, self._shape(type, by_rows), padded)
+
+    def _row_start(self, type: TensorType) -> Extent:
+        return mul("r", self.extent(row_factor(type, self.step.rows)), *map(self.extent, type.shape[1:]))
+
+    def _shape(self, type: TensorType, by_rows: bool) -> tuple[Extent, ...]:
+        shape = tuple(map(self.extent, type.shape))
+        if not by_rows:
+            return shape
+        count = "m" if self.step.block > 1 else 1
+        return (mul(count, self.extent(row_factor(type, self.step.rows))), *shape[1:])
+
+    def extent(self, dim: Dim) -> Extent:
+        """A dimension in C: the program's symbols are the array d."""
+        if not isinstance(dim, Expr):
+            return dim
+        place = {symbol: f"d[{i}]" for i, symbol in enumerate(self.program.symbols)}
+        return add(*(mul(coefficient, *(place[s] for s in monomial)) for monomial, coefficient in dim.terms))
+
+
+def instrs(body: Body | None, inputs: tuple[TensorType, ...]) -> list[Instr]:
+    """A body as the kernels take it."""
+    if body is None:
+        return []
+    types = body.types(inputs)[len(inputs):]
+    return [Instr(i.op, i.operands, t.dtype.value) for i, t in zip(body.instrs, types, strict=True)]
+
+
+def _map(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    elementwise.map(s.w, out, inputs, instrs(node.attrs["body"], tuple(v.type for v in node.inputs)))
+
+
+def _dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    a, packed, *more = inputs
+    types = (node.types[0], *(v.type for v in node.inputs[2:]))
+    contraction.dense(s.w, out, a, packed, more, instrs(node.attrs["epilogue"], types))
+
+
+def _dims(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    for i, value in enumerate(node.attrs["values"]):
+        s.w.line(f"{out.pointer}[{i}] = {s.extent(value)};")
+
+
+def _shape_of(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    for i, value in enumerate(node.inputs[0].type.shape):
+        s.w.line(f"{out.pointer}[{i}] = {s.extent(value)};")
+
+
+def _copy(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    size = (out.size,)
+    movement.copy(s.w, size, out, 0, (1,), inputs[0], 0, (1,))
+
+
+def _slice(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    movement.slice(s.w, out, inputs[0], tuple(map(s.extent, node.attrs["starts"])), node.attrs["steps"])
+
+
+def _axis(node: Node, of: int = 0) -> int:
+    return node.attrs["axis"] % node.inputs[of].type.rank
+
+
+def _reduce(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
+    def write(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+        rank, axes = node.inputs[0].type.rank, node.attrs["axes"]
+        axes = tuple(range(rank)) if axes is None else tuple(a % rank for a in axes)
+        reduction.reduce(s.w, kind, out, inputs[0], axes)
+    return write
+
+
+#: How each core operator is written. Element-wise ones come as ``map``.
+_KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
+    "map": _map,
+    "dense": _dense,
+    "matmul": lambda s, node, out, inputs: contraction.matmul(s.w, out, *inputs),
+    "pack": lambda s, node, out, inputs: contraction.pack(s.w, out, *inputs),
+    "unpack": lambda s, node, out, inputs: contraction.unpack(s.w, out, *inputs),
+    "dims": _dims,
+    "shape": _shape_of,
+    "reshape": _copy,
+    "transpose": lambda s, node, out, inputs: movement.transpose(s.w, out, inputs[0], node.attrs["perm"]),
+    "broadcast_to": lambda s, node, out, inputs: movement.broadcast(s.w, out, inputs[0]),
+    "concat": lambda s, node, out, inputs: movement.concat(s.w, out, inputs, _axis(node)),
+    "slice": _slice,
+    "pad": lambda s, node, out, inputs: movement.pad(s.w, out, *inputs, node.attrs["before"]),
+    "gather": lambda s, node, out, inputs: movement.gather(s.w, out, *inputs, _axis(node)),
+    "cumsum": lambda s, node, out, inputs: reduction.cumsum(s.w, out, inputs[0], _axis(node)),
+    "sort": lambda s, node, out, inputs: reduction.sort(s.w, out, inputs[0]),
+    **{f"reduce_{kind}": _reduce(kind) for kind in ("sum", "prod", "max", "min")},
+}
+
+#: The operators that a graph may have when it is planned.
+KERNEL_OPS = frozenset(_KERNELS)

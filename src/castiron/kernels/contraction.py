@@ -1,0 +1,112 @@
+"""Matrix products, and the packing of weights."""
+
+from __future__ import annotations
+
+from castiron.kernels import elementwise, scalar
+from castiron.kernels.scalar import Instr
+from castiron.kernels.writer import LANES, REGISTER, Extent, View, Writer, add, at, mul, strides
+
+
+def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs: list[Instr]) -> None:
+    """out = epilogue(a · packed, more…): ``gemm.h`` with an epilogue made of the instructions.
+
+    An operand of the epilogue has a value for each element, each row, each column, or one for all.
+    """
+    kinds = [_kind(view, out) for view in more]
+    name = w.define("gemm_", _gemm(kinds, [view.padded for view in more], instrs))
+    n = out.shape[-1]
+    m, k = mul(*out.shape[:-1]), a.shape[-1]
+    pointers = ", ".join(view.pointer for view in more)
+    steps = ", ".join(str({"element": n, "row": 1}.get(kind, 0)) for kind in kinds)
+    epilogue = w.fresh("e")
+    w.line(f"const struct epilogue {epilogue} = {{{{{pointers}}}, {{{steps}}}}};")
+    w.line(f"{name}({m}, {n}, {k}, {a.pointer}, {k}, {packed.pointer}, {out.pointer}, {n}, &{epilogue});")
+
+
+def _kind(view: View, out: View) -> str:
+    if view.size == 1:
+        return "scalar"
+    if view.shape == out.shape:
+        return "element"
+    return "row" if view.shape[-1] == 1 else "column"
+
+
+def _gemm(kinds: list[str], padded: list[bool], instrs: list[Instr]) -> str:
+    """The definition of a product with this epilogue, for any shape."""
+    if not instrs:
+        return "#define @_epilogue(acc, e, row, col, nv) (acc)\nGEMM_DEFINE(@, @_epilogue)"
+    body = Writer()
+    values, dtypes = ["t0"], ["f32"]
+    body.line("f32x16 t0 = (acc);")
+    for i, kind in enumerate(kinds):
+        pointer = {"scalar": f"(e)->operand[{i}]", "row": f"((e)->operand[{i}] + (row))", "column": f"((e)->operand[{i}] + (col))",
+                   "element": f"((e)->operand[{i}] + (row) * (e)->row_stride[{i}] + (col))"}[kind]
+        if kind in ("scalar", "row"):
+            value = scalar.splat("f32", pointer)
+        elif padded[i]:
+            value = scalar.load("f32", pointer, None)
+        else:
+            value = f"((nv) == {LANES} ? v_load({pointer}) : v_load_n({pointer}, (nv)))"
+        values.append(f"t{i + 1}")
+        dtypes.append("f32")
+        body.line(f"f32x16 t{i + 1} = {value};")
+    elementwise.straight_line(body, values, dtypes, instrs)
+    statements = " ".join(body.lines)
+    return f"#define @_epilogue(acc, e, row, col, nv) ({{ {statements} {values[-1]}; }})\nGEMM_DEFINE(@, @_epilogue)"
+
+
+def matmul(w: Writer, out: View, a: View, b: View) -> None:
+    """out[…,i,j] = Σₖ a[…,i,k] · b[…,k,j] where the leading axes broadcast and neither is packed."""
+    n, k, m = out.shape[-1], a.shape[-1], out.shape[-2]
+    axes = elementwise.collapse(out.shape[:-2], [View("", "", v.shape[:-2]) for v in (out, a, b)])
+    sizes = (mul(m, n), mul(m, k), mul(k, n))
+    _batches(w, axes, sizes, (out, a, b), (0, 0, 0), (m, n, k))
+
+
+def _batches(w: Writer, axes: list[elementwise.Axis], sizes: tuple[Extent, ...], views: tuple[View, View, View],
+             offsets: tuple[Extent, ...], mnk: tuple[Extent, Extent, Extent]) -> None:
+    if axes:
+        with w.loop(axes[0].extent) as i:
+            moved = []
+            for operand, offset in enumerate(offsets):
+                stride = mul(*(a.extent for a in axes[1:] if a.moves[operand]), sizes[operand])
+                moved.append(add(offset, mul(i, stride) if axes[0].moves[operand] else 0))
+            _batches(w, axes[1:], sizes, views, tuple(moved), mnk)
+        return
+    out, a, b = (at(v.pointer, offset) for v, offset in zip(views, offsets, strict=True))
+    m, n, k = mnk
+    dtype = views[0].dtype
+    j = w.fresh("j")
+    with w.loop(m) as i:
+        with w.block(f"for (i64 {j} = 0; {j} < {n}; {j} += {LANES})"):
+            acc, count, kk = w.fresh("acc"), w.fresh("n"), w.fresh("k")
+            w.line(f"{REGISTER[dtype]} {acc} = ({REGISTER[dtype]})0;")
+            w.line(f"const i64 {count} = {n} - {j} < {LANES} ? {n} - {j} : {LANES};")
+            with w.block(f"if ({count} == {LANES})"):
+                with w.block(f"for (i64 {kk} = 0; {kk} < {k}; {kk}++)"):
+                    w.line(f"{acc} += *{at(a, mul(i, k), kk)} * v_load({b} + {mul(kk, n)} + {j});")
+                w.line(f"v_store({at(out, mul(i, n), j)}, {acc});")
+            with w.block("else"):
+                with w.block(f"for (i64 {kk} = 0; {kk} < {k}; {kk}++)"):
+                    w.line(f"{acc} += *{at(a, mul(i, k), kk)} * v_load_n({b} + {mul(kk, n)} + {j}, {count});")
+                w.line(f"v_store_n({at(out, mul(i, n), j)}, {acc}, {count});")
+
+
+def pack(w: Writer, out: View, b: View) -> None:
+    """A matrix [K,N] as panels [⌈N/16⌉,K,16], zeros in the columns that are missing."""
+    k, n = b.shape
+    panels, _, width = out.shape
+    with w.loop(panels) as p, w.loop(k) as row, w.loop(width) as lane:
+        column = add(mul(p, width), lane)
+        place = add(mul(p, k, width), mul(row, width), lane)
+        w.line(f"{out.pointer}[{place}] = {column} < {n} ? {b.pointer}[{add(mul(row, n), column)}] : 0;")
+
+
+def unpack(w: Writer, out: View, packed: View) -> None:
+    """The matrix [K,N] from its panels."""
+    k, n = out.shape
+    panel_step, row_step, _ = strides(packed.shape)
+    with w.loop(k) as row, w.loop(n) as column:
+        panel, lane = (f"{column} / {LANES}", f"{column} % {LANES}") if isinstance(column, str) else (0, 0)
+        place = add(mul(panel, panel_step), mul(row, row_step), lane)
+        w.line(f"{out.pointer}[{add(mul(row, n), column)}] = {packed.pointer}[{place}];")

@@ -1,0 +1,97 @@
+"""Chains of element-wise operators, over operands that broadcast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from castiron.kernels import scalar
+from castiron.kernels.scalar import Instr
+from castiron.kernels.writer import LANES, REGISTER, Extent, View, Writer, at, mul
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One loop of a nest: how far it goes and which operands move with it."""
+
+    extent: Extent
+    moves: tuple[bool, ...]
+
+
+def collapse(shape: tuple[Extent, ...], operands: list[View]) -> list[Axis]:
+    """The loops over ``shape``, outermost first, neighbours merged where every operand either moves
+    along both axes or along neither. Axes of size 1 vanish."""
+    axes: list[Axis] = []
+    for i, extent in enumerate(shape):
+        if extent == 1:
+            continue
+        moves = []
+        for view in operands:
+            position = i - len(shape) + len(view.shape)
+            moves.append(position >= 0 and view.shape[position] != 1)
+        if axes and axes[-1].moves == tuple(moves):
+            axes[-1] = Axis(mul(axes[-1].extent, extent), tuple(moves))
+        else:
+            axes.append(Axis(extent, tuple(moves)))
+    return axes or [Axis(1, (True,) * len(operands))]
+
+
+def map(w: Writer, out: View, inputs: list[View], instrs: list[Instr]) -> None:
+    """out = the last instruction's result for each element."""
+    axes = collapse(out.shape, [out, *inputs])
+    _nest(w, axes[:-1], axes, out, inputs, [0] * (1 + len(inputs)), instrs)
+
+
+def _nest(w: Writer, loops: list[Axis], axes: list[Axis], out: View, inputs: list[View], offsets: list[Extent],
+          instrs: list[Instr]) -> None:
+    if not loops:
+        _vectors(w, axes[-1], out, inputs, offsets, instrs)
+        return
+    position = len(axes) - 1 - len(loops)
+    with w.loop(loops[0].extent) as index:
+        moved = []
+        for operand, offset in enumerate(offsets):
+            stride = mul(*(a.extent for a in axes[position + 1:] if a.moves[operand]))
+            step = mul(index, stride) if loops[0].moves[operand] else 0
+            moved.append(_sum(offset, step))
+        _nest(w, loops[1:], axes, out, inputs, moved, instrs)
+
+
+def _sum(a: Extent, b: Extent) -> Extent:
+    return b if a == 0 else a if b == 0 else f"{a} + {b}"
+
+
+def _vectors(w: Writer, axis: Axis, out: View, inputs: list[View], offsets: list[Extent], instrs: list[Instr]) -> None:
+    """The innermost loop: whole vectors, then what is left over."""
+    pointers = [at(v.pointer, o) for v, o in zip([out, *inputs], offsets, strict=True)]
+    i = w.fresh("i")
+
+    def vector(count: str | None) -> None:
+        values = []
+        for view, pointer, moves in zip(inputs, pointers[1:], axis.moves[1:], strict=True):
+            lanes = None if view.padded else count
+            values.append(w.fresh("x"))
+            source = scalar.load(view.dtype, f"{pointer} + {i}", lanes) if moves else scalar.splat(view.dtype, pointer)
+            w.line(f"{REGISTER[view.dtype]} {values[-1]} = {source};")
+        dtypes = [view.dtype for view in inputs]
+        straight_line(w, values, dtypes, instrs)
+        w.line(scalar.store(out.dtype, f"{pointers[0]} + {i}", values[-1], count))
+
+    extent = axis.extent
+    w.line(f"i64 {i} = 0;")
+    whole = f"{i} + {LANES} <= {extent}"
+    if not isinstance(extent, int) or extent >= LANES:
+        with w.block(f"for (; {whole}; {i} += {LANES})"):
+            vector(None)
+    if not isinstance(extent, int) or extent % LANES:
+        with w.block(f"if ({i} < {extent})"):
+            vector(f"{extent} - {i}")
+
+
+def straight_line(w: Writer, values: list[str], dtypes: list[str], instrs: list[Instr]) -> None:
+    """Statements for the instructions; their results are appended to ``values`` and ``dtypes``."""
+    for instr in instrs:
+        code = scalar.expression(instr.op, [values[i] for i in instr.operands], [dtypes[i] for i in instr.operands],
+                                 instr.dtype)
+        values.append(w.fresh("x"))
+        dtypes.append(instr.dtype)
+        w.line(f"{REGISTER[instr.dtype]} {values[-1]} = {code};")

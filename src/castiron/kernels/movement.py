@@ -1,0 +1,93 @@
+"""Kernels that move elements: strided copies, fills and lookups."""
+
+from __future__ import annotations
+
+from castiron.kernels.writer import Extent, View, Writer, add, at, mul, strides
+
+#: Unsigned type by which elements of a size are moved.
+_UNIT = {"f32": "uint32_t", "f64": "uint64_t", "i8": "uint8_t", "i16": "uint16_t", "i32": "uint32_t", "i64": "uint64_t",
+         "u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "bool": "uint8_t"}
+
+
+def copy(w: Writer, shape: tuple[Extent, ...], out: View, out_start: Extent, out_strides: tuple[Extent, ...],
+         x: View, x_start: Extent, x_strides: tuple[Extent, ...]) -> None:
+    """out[out_start + Σ i·out_strides] = x[x_start + Σ i·x_strides] for every index i of ``shape``."""
+    unit = _UNIT[out.dtype]
+    axes = _merged(shape, out_strides, x_strides)
+    target, source = w.fresh("to"), w.fresh("from")
+    w.line(f"{unit} *{target} = ({unit} *){at(out.pointer, out_start)};")
+    w.line(f"const {unit} *{source} = (const {unit} *){at(x.pointer, x_start)};")
+    _copy(w, axes, target, source)
+
+
+def _merged(shape: tuple[Extent, ...], a: tuple[Extent, ...], b: tuple[Extent, ...]) -> list[tuple[Extent, ...]]:
+    """(extent, stride, stride) for each loop; axes that continue one another in both become one."""
+    axes: list[tuple[Extent, ...]] = []
+    for extent, p, q in zip(shape, a, b, strict=True):
+        if extent == 1:
+            continue
+        if axes and axes[-1][1] == mul(extent, p) and axes[-1][2] == mul(extent, q):
+            axes[-1] = (mul(axes[-1][0], extent), p, q)
+        else:
+            axes.append((extent, p, q))
+    return axes or [(1, 1, 1)]
+
+
+def _copy(w: Writer, axes: list[tuple[Extent, ...]], target: str, source: str, to: Extent = 0, frm: Extent = 0) -> None:
+    (extent, p, q), *inner = axes
+    with w.loop(extent) as i:
+        to, frm = add(to, mul(i, p)), add(frm, mul(i, q))
+        if inner:
+            _copy(w, inner, target, source, to, frm)
+        else:
+            w.line(f"{target}[{to}] = {source}[{frm}];")
+
+
+def fill(w: Writer, out: View, value: View) -> None:
+    """Every element of out = the scalar ``value``."""
+    with w.loop(out.size) as i:
+        w.line(f"{out.pointer}[{i}] = *{value.pointer};")
+
+
+def transpose(w: Writer, out: View, x: View, perm: tuple[int, ...]) -> None:
+    steps = strides(x.shape)
+    copy(w, out.shape, out, 0, strides(out.shape), x, 0, tuple(steps[axis] for axis in perm))
+
+
+def broadcast(w: Writer, out: View, x: View) -> None:
+    shape = (1,) * (len(out.shape) - len(x.shape)) + x.shape
+    steps = tuple(0 if extent == 1 else step for extent, step in zip(shape, strides(shape), strict=True))
+    copy(w, out.shape, out, 0, strides(out.shape), x, 0, steps)
+
+
+def slice(w: Writer, out: View, x: View, starts: tuple[Extent, ...], steps: tuple[int, ...]) -> None:
+    moves = strides(x.shape)
+    start = add(*(mul(s, m) for s, m in zip(starts, moves, strict=True)))
+    copy(w, out.shape, out, 0, strides(out.shape), x, start, tuple(mul(s, m) for s, m in zip(steps, moves, strict=True)))
+
+
+def concat(w: Writer, out: View, xs: list[View], axis: int) -> None:
+    moves, start = strides(out.shape), 0
+    for x in xs:
+        copy(w, x.shape, out, mul(start, moves[axis]), moves, x, 0, strides(x.shape))
+        start = add(start, x.shape[axis])
+
+
+def pad(w: Writer, out: View, x: View, value: View, before: tuple[int, ...]) -> None:
+    fill(w, out, value)
+    moves = strides(out.shape)
+    start = add(*(mul(b, m) for b, m in zip(before, moves, strict=True)))
+    copy(w, x.shape, out, start, moves, x, 0, strides(x.shape))
+
+
+def gather(w: Writer, out: View, x: View, indices: View, axis: int) -> None:
+    outer, inner, size = mul(*x.shape[:axis]), mul(*x.shape[axis + 1:]), x.shape[axis]
+    count = indices.size
+    with w.loop(outer) as o, w.loop(count) as j:
+        index = w.fresh("index")
+        w.line(f"i64 {index} = (i64){indices.pointer}[{j}];")
+        w.line(f"if ({index} < 0) {index} += {size};")
+        w.line(f"{index} = {index} < 0 ? 0 : {index} >= {size} ? {size} - 1 : {index};")
+        row = View(x.pointer, x.dtype, (inner,))
+        copy(w, (inner,), out, mul(f"({add(mul(o, count), j)})", inner), (1,),
+             row, mul(f"({add(mul(o, size), index)})", inner), (1,))

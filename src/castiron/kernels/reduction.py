@@ -1,0 +1,177 @@
+"""Kernels that combine elements along axes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from castiron.kernels import scalar
+from castiron.kernels.writer import LANES, MEMORY, REGISTER, Extent, View, Writer, add, at, mul, number
+
+_LIMITS = {"i8": (-128, 127), "i16": (-(1 << 15), (1 << 15) - 1), "i32": (-(1 << 31), (1 << 31) - 1),
+           "i64": (-(1 << 63), (1 << 63) - 1), "u8": (0, 255), "u16": (0, 65535), "u32": (0, (1 << 32) - 1),
+           "u64": (0, (1 << 64) - 1), "bool": (0, 1), "f32": (float("-inf"), float("inf")),
+           "f64": (float("-inf"), float("inf"))}
+
+#: Kind -> the element-wise operator that combines two.
+_COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
+
+
+def _neutral(kind: str, dtype: str) -> object:
+    return {"sum": 0, "prod": 1, "max": _LIMITS[dtype][0], "min": _LIMITS[dtype][1]}[kind]
+
+
+def reduce(w: Writer, kind: str, out: View, x: View, axes: tuple[int, ...]) -> None:
+    """out = x combined along ``axes``; out has the other axes, or these as 1 too.
+
+    The order of additions is fixed by the shape: along the last axis 16 running sums, combined as
+    vec.h reduces lanes; along others one after the other.
+    """
+    groups: list[tuple[Extent, bool]] = []
+    for axis, extent in enumerate(x.shape):
+        if extent == 1:
+            continue
+        reduced = axis in axes
+        if groups and groups[-1][1] == reduced:
+            groups[-1] = (mul(groups[-1][0], extent), reduced)
+        else:
+            groups.append((extent, reduced))
+    if not groups:
+        groups = [(1, False)]
+    inner, inner_reduced = groups[-1]
+    moves = [mul(*(e for e, _ in groups[i + 1:])) for i in range(len(groups))]
+    kept = [i for i, (_, reduced) in enumerate(groups[:-1]) if not reduced]
+    folded = [i for i, (_, reduced) in enumerate(groups[:-1]) if reduced]
+
+    with ExitStack() as stack:
+        source: Extent = 0
+        target: Extent = 0
+        for i in kept:
+            index = stack.enter_context(w.loop(groups[i][0]))
+            source = add(source, mul(index, moves[i]))
+            later = [groups[j][0] for j in kept if j > i] + ([] if inner_reduced else [inner])
+            target = add(target, mul(index, mul(*later)))
+        reducer = _along if inner_reduced else _across
+        reducer(w, kind, out, x, inner, source, target, [(groups[i][0], moves[i]) for i in folded])
+
+
+def _along(w: Writer, kind: str, out: View, x: View, inner: Extent, source: Extent, target: Extent,
+           folded: list[tuple[Extent, Extent]]) -> None:
+    """The innermost axis is combined too: one element results."""
+    dtype, register = x.dtype, REGISTER[x.dtype]
+    acc, i, last = w.fresh("acc"), w.fresh("i"), w.fresh("x")
+    neutral = _register(number(_neutral(kind, dtype), dtype), dtype)
+    w.line(f"{register} {acc} = {neutral};")
+    with ExitStack() as stack:
+        for extent, move in folded:
+            source = add(source, mul(stack.enter_context(w.loop(extent)), move))
+        row = w.fresh("row")
+        w.line(f"const {x.ctype} *{row} = {at(x.pointer, source)};")
+        w.line(f"i64 {i} = 0;")
+        with w.block(f"for (; {i} + {LANES} <= {inner}; {i} += {LANES})"):
+            w.line(f"{acc} = {_combine(kind, acc, scalar.load(dtype, f'{row} + {i}', None), dtype)};")
+        with w.block(f"if ({i} < {inner})"):
+            w.line(f"{register} {last} = {scalar.load(dtype, f'{row} + {i}', f'{inner} - {i}')};")
+            w.line(f"{last} = {_first(f'{inner} - {i}', last, neutral, dtype)};")
+            w.line(f"{acc} = {_combine(kind, acc, last, dtype)};")
+    w.line(f"*{at(out.pointer, target)} = {_lanes(w, kind, acc, dtype)};")
+
+
+def _across(w: Writer, kind: str, out: View, x: View, inner: Extent, source: Extent, target: Extent,
+            folded: list[tuple[Extent, Extent]]) -> None:
+    """The innermost axis stays: 16 elements at a time."""
+    dtype, register = x.dtype, REGISTER[x.dtype]
+    i = w.fresh("i")
+
+    def columns(count: str | None) -> None:
+        acc = w.fresh("acc")
+        w.line(f"{register} {acc} = {_register(number(_neutral(kind, dtype), dtype), dtype)};")
+        place = source
+        with ExitStack() as stack:
+            for extent, move in folded:
+                place = add(place, mul(stack.enter_context(w.loop(extent)), move))
+            w.line(f"{acc} = {_combine(kind, acc, scalar.load(dtype, f'{at(x.pointer, place)} + {i}', count), dtype)};")
+        w.line(scalar.store(dtype, f"{at(out.pointer, target)} + {i}", acc, count))
+
+    w.line(f"i64 {i} = 0;")
+    with w.block(f"for (; {i} + {LANES} <= {inner}; {i} += {LANES})"):
+        columns(None)
+    with w.block(f"if ({i} < {inner})"):
+        columns(f"{inner} - {i}")
+
+
+def _combine(kind: str, a: str, b: str, dtype: str) -> str:
+    if dtype == "bool":
+        return f"{a} | {b}" if kind == "max" else f"{a} & {b}"
+    return scalar.expression(_COMBINE[kind], [a, b], [dtype, dtype], dtype)
+
+
+def _register(literal: str, dtype: str) -> str:
+    return f"(i32x16)-{literal}" if dtype == "bool" else f"v_splat(({MEMORY[dtype]}){literal})"
+
+
+def _first(count: str, x: str, rest: str, dtype: str) -> str:
+    """The first lanes of x, ``rest`` in the others."""
+    return scalar.expression("select", [f"(V_IOTA < (int32_t)({count}))", x, rest], ["bool", dtype, dtype], dtype)
+
+
+def _lanes(w: Writer, kind: str, acc: str, dtype: str) -> str:
+    """The 16 lanes combined into one value in memory's type."""
+    if dtype == "f32":
+        return {"sum": "v_sum", "prod": "v_prod", "max": "v_max_lane", "min": "v_min_lane"}[kind] + f"({acc})"
+    if dtype == "bool":
+        return f"(__builtin_reduce_{'or' if kind == 'max' else 'and'}({acc}) != 0)"
+    if dtype != "f64":
+        return {"sum": "__builtin_reduce_add", "prod": "__builtin_reduce_mul", "max": "__builtin_reduce_max",
+                "min": "__builtin_reduce_min"}[kind] + f"({acc})"
+    total, lane = w.fresh("total"), w.fresh("lane")
+    w.line(f"double {total} = {acc}[0];")
+    with w.block(f"for (int {lane} = 1; {lane} < {LANES}; {lane}++)"):
+        x = f"{acc}[{lane}]"
+        w.line({"sum": f"{total} += {x};", "prod": f"{total} *= {x};",
+                "max": f"if ({x} > {total} || {x} != {x}) {total} = {x};",
+                "min": f"if ({x} < {total} || {x} != {x}) {total} = {x};"}[kind])
+    return total
+
+
+def cumsum(w: Writer, out: View, x: View, axis: int) -> None:
+    """out[…,i,…] = Σ x[…,0…i,…] along the axis, added one after the other."""
+    outer, count, inner = mul(*x.shape[:axis]), x.shape[axis], mul(*x.shape[axis + 1:])
+    with w.loop(outer) as o, w.loop(inner) as k:
+        total = w.fresh("total")
+        w.line(f"{x.ctype} {total} = 0;")
+        j = w.fresh("j")
+        with w.block(f"for (i64 {j} = 0; {j} < {count}; {j}++)"):
+            place = add(mul(o, count, inner), mul(j, inner), k)
+            w.line(f"{total} += {x.pointer}[{place}];")
+            w.line(f"{out.pointer}[{place}] = {total};")
+
+
+def sort(w: Writer, out: View, x: View) -> None:
+    """out = x with each row along the last axis in order, NaN last: a heap sort in place."""
+    count = x.shape[-1]
+    sift = w.define("sort_", _HEAP_SORT.replace("TYPE", x.ctype))
+    with w.loop(mul(*x.shape[:-1])) as o:
+        row = mul(o, count)
+        with w.loop(count) as i:
+            w.line(f"{out.pointer}[{add(row, i)}] = {x.pointer}[{add(row, i)}];")
+        w.line(f"{sift}({at(out.pointer, row)}, {count});")
+
+
+_HEAP_SORT = """NOINLINE void @(TYPE *a, int64_t n) {
+    for (int64_t start = n / 2, end = n; end > 1;) {
+        if (start > 0) start--;
+        else {
+            end--;
+            TYPE last = a[end];
+            a[end] = a[0];
+            a[0] = last;
+        }
+        for (int64_t root = start, child; (child = 2 * root + 1) < end; root = child) {
+            if (child + 1 < end && (a[child] < a[child + 1] || (a[child + 1] != a[child + 1]))) child++;
+            if (!(a[root] < a[child] || (a[child] != a[child] && a[root] == a[root]))) break;
+            TYPE down = a[root];
+            a[root] = a[child];
+            a[child] = down;
+        }
+    }
+}"""

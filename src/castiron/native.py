@@ -1,0 +1,138 @@
+"""Runs programs in this process: the same C that goes into a binary, loaded as a shared library."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from castiron import interp
+from castiron.emit import emit
+from castiron.errors import ShapeError, ToolError
+from castiron.ir import Dim, Expr, evaluate
+from castiron.plan import ALIGNMENT, SCRATCH, WEIGHTS, Program, Step, Weights, align
+from castiron.targets import host
+from castiron.targets.levels import Level
+from castiron.toolchain import Tools, zig
+
+
+def levels(tools: Tools) -> tuple[Level, ...]:
+    """The instruction-set levels that this machine's processor has, lowest first."""
+    known = host().levels
+    return known[:ctypes.CDLL(str(zig.host_library(tools))).castiron_level()]
+
+
+class Library:
+    """Step functions of one level, callable in this process."""
+
+    def __init__(self, source: str, entries: Sequence[str], tools: Tools, level: Level | None = None):
+        """Compile for ``level``, the processor's highest unless given; ToolError if it lacks it."""
+        available = levels(tools)
+        if not available:
+            raise ToolError("this processor has none of the instruction-set levels that castiron compiles for")
+        level = level or available[-1]
+        if level not in available:
+            raise ToolError(f"this processor does not have the instruction-set level {level.name}")
+        path: Path = zig.shared_library(source, tuple(entries), level, tools)
+        library = ctypes.CDLL(str(path))
+        self._steps = [ctypes.cast(getattr(library, e), ctypes.c_void_p) for e in entries]
+        self._call = ctypes.CDLL(str(zig.host_library(tools))).castiron_call
+        self._call.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2
+        self._call.restype = None
+        self._library = library
+
+    def call(self, entry: int, table: np.ndarray, symbols: np.ndarray, begin: int, end: int) -> None:
+        self._call(self._steps[entry], table.ctypes.data, symbols.ctypes.data, begin, end)
+
+
+class Runner:
+    """A program with its weights. Calls may come from several threads at a time."""
+
+    def __init__(self, program: Program, library: Library, weights: np.ndarray, first_entry: int = 0):
+        self.program, self._library, self._weights, self._first = program, library, weights, first_entry
+
+    def __call__(self, feeds: Mapping[str, np.ndarray], poison: int | None = None) -> dict[str, np.ndarray]:
+        """The outputs by name. ShapeError for an input that is missing, unknown or doesn't fit.
+
+        ``poison`` fills all memory with a byte beforehand, which tests use to prove that nothing is
+        read before it is written.
+        """
+        program = self.program
+        symbols: dict[str, int] = {}
+        arrays: dict[int, np.ndarray] = {}
+        if unknown := set(feeds) - {port.name for port in program.inputs}:
+            names = ", ".join(port.name for port in program.inputs)
+            raise ShapeError(f"there is no input {min(unknown)!r}; the model has {names}")
+        for port in program.inputs:
+            if port.name not in feeds:
+                raise ShapeError(f"input {port.name!r} is missing")
+            type = program.buffers[port.buffer].type
+            try:
+                arrays[port.buffer] = np.ascontiguousarray(feeds[port.name], type.dtype.numpy)
+                interp.bind(type, arrays[port.buffer].shape, symbols)
+            except (ShapeError, TypeError, ValueError) as error:
+                raise ShapeError(f"input {port.name!r}: {error}") from None
+        self._run(program.steps, arrays, symbols, poison)
+        return {port.name: self._fetch(port.buffer, arrays, symbols) for port in program.outputs}
+
+    def _run(self, steps: Sequence[Step], arrays: dict[int, np.ndarray], symbols: Mapping[str, int],
+             poison: int | None) -> None:
+        program = self.program
+        table = np.zeros(len(program.buffers), np.uintp)
+        table[WEIGHTS] = self._weights.ctypes.data
+        scratch = aligned(program.scratch_bytes, poison)
+        table[SCRATCH] = scratch.ctypes.data
+        for i, buffer in enumerate(program.buffers[2:], 2):
+            if i not in arrays and buffer.const is None:
+                shape = tuple(evaluate(dim, symbols) for dim in buffer.type.shape)
+                size = int(np.prod(shape, dtype=np.int64)) * buffer.type.dtype.itemsize
+                arrays[i] = aligned(size, poison).view(buffer.type.dtype.numpy).reshape(shape)
+            table[i] = arrays[i].ctypes.data if i in arrays else self._weights.ctypes.data + buffer.const
+        values = np.array([symbols[s] for s in program.symbols] or [0], np.int64)
+        for i, step in enumerate(program.steps):
+            self._library.call(self._first + i, table, values, 0, tiles(step, symbols))
+
+    def _fetch(self, buffer: int, arrays: Mapping[int, np.ndarray], symbols: Mapping[str, int]) -> np.ndarray:
+        described = self.program.buffers[buffer]
+        if described.const is None:
+            return arrays[buffer].copy()
+        shape = tuple(evaluate(dim, symbols) for dim in described.type.shape)
+        data = self._weights[described.const:described.const + int(np.prod(shape)) * described.type.dtype.itemsize]
+        return data.view(described.type.dtype.numpy).reshape(shape).copy()
+
+
+def tiles(step: Step, symbols: Mapping[str, int]) -> int:
+    """How many tiles a step has."""
+    rows: Dim = 1 if step.rows is None else step.rows
+    count = evaluate(rows, symbols) if isinstance(rows, Expr) else rows
+    return -(-count // step.block)
+
+
+def aligned(size: int, fill: int | None = None) -> np.ndarray:
+    """Bytes that begin at a multiple of the alignment and go on for one vector beyond ``size``."""
+    raw = np.empty(align(size) + 2 * ALIGNMENT, np.uint8)
+    if fill is not None:
+        raw[:] = fill
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start:start + size]
+
+
+def load_weights(weights: Weights) -> np.ndarray:
+    """The weights in aligned memory."""
+    memory = aligned(weights.nbytes)
+    memory[:] = np.frombuffer(weights.tobytes(), np.uint8)
+    return memory
+
+
+def runners(programs: Mapping[str, Program], weights: Weights, tools: Tools,
+            level: Level | None = None) -> dict[str, Runner]:
+    """Compile the programs for one level and load them."""
+    source, entries = emit(programs)
+    library, memory, first = Library(source, entries, tools, level), load_weights(weights), 0
+    result = {}
+    for name, program in programs.items():
+        result[name] = Runner(program, library, memory, first)
+        first += len(program.steps)
+    return result

@@ -1,0 +1,489 @@
+"""Graph -> Program: which nodes make up a step, in what order, and where each value lives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+
+from castiron import interp
+from castiron.errors import ShapeError
+from castiron.ir import Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, exact_div, product
+
+#: Alignment of every buffer, and what may be read beyond its end: one vector.
+ALIGNMENT = 64
+
+#: Entries 0 and 1 of every table of buffers.
+WEIGHTS, SCRATCH = 0, 1
+
+#: Rows that a step handles at a time: as many as keep its scratch in the second-level cache.
+MAX_BLOCK_ROWS = 64
+SCRATCH_BYTES = 512 << 10
+
+#: What the cost estimate assumes: a modest core. It only decides how steps are cut and shared out.
+FLOPS_PER_NANO = 20.0
+BYTES_PER_NANO = 8.0
+
+
+class Weights:
+    """The constants of all programs of a model, each distinct one once, aligned and padded."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[tuple, int] = {}
+        self._arrays: list[tuple[int, np.ndarray]] = []
+        self.nbytes = 0
+
+    def add(self, array: np.ndarray) -> int:
+        """The byte offset at which the array will stand."""
+        data = np.ascontiguousarray(array)
+        key = (data.nbytes, sha256(data.reshape(-1).view(np.uint8)).digest())
+        if key not in self._offsets:
+            self._offsets[key] = self.nbytes
+            self._arrays.append((self.nbytes, data))
+            self.nbytes = align(self.nbytes + data.nbytes + ALIGNMENT)
+        return self._offsets[key]
+
+    def __contains__(self, array: np.ndarray) -> bool:
+        data = np.ascontiguousarray(array)
+        return (data.nbytes, sha256(data.reshape(-1).view(np.uint8)).digest()) in self._offsets
+
+    def write_to(self, file) -> None:
+        """Write all ``nbytes``."""
+        position = 0
+        for offset, array in self._arrays:
+            file.write(bytes(offset - position))
+            file.write(memoryview(array.reshape(-1).view(np.uint8)))
+            position = offset + array.nbytes
+        file.write(bytes(self.nbytes - position))
+
+    def tobytes(self) -> bytes:
+        from io import BytesIO
+        buffer = BytesIO()
+        self.write_to(buffer)
+        return buffer.getvalue()
+
+
+def align(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Where a value lives: a constant in the weights, a slot of the arena, or the caller's memory."""
+
+    type: TensorType
+    const: int | None = None
+    slot: int | None = None
+    producer: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One compiled function: ``nodes`` computed over blocks of ``block`` of the ``rows``, or in one
+    piece where ``rows`` is None.
+
+    Values that only the step itself needs live in scratch at the given byte offsets.
+    """
+
+    nodes: tuple[Node, ...]
+    rows: Dim | None
+    block: int
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    scratch: Mapping[Value, int]
+    tile_nanos: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """A named input or output; ``label`` is the graph's name for it."""
+
+    name: str
+    label: str
+    buffer: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """An ordered list of steps over a table of buffers.
+
+    ``index`` says which buffer a value is in, ``aliases`` in which other value's memory a value is.
+    """
+
+    graph: Graph
+    symbols: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    index: Mapping[Value, int]
+    aliases: Mapping[Value, Value]
+    steps: tuple[Step, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    scratch_bytes: int
+    row_wise: bool
+
+
+def plan(graph: Graph, weights: Weights) -> Program:
+    """The program of a graph of core operators. Constants are added to ``weights``."""
+    return _Planner(graph, weights).plan()
+
+
+@dataclass
+class _Group:
+    """Nodes that will be one step; ``rows`` is None for a node that is computed in one piece."""
+
+    nodes: list[Node]
+    rows: Dim | None
+
+
+@dataclass
+class _Planner:
+    graph: Graph
+    weights: Weights
+    buffers: list[Buffer] = field(default_factory=lambda: [Buffer(TensorType(DType.U8)), Buffer(TensorType(DType.U8))])
+    index: dict[Value, int] = field(default_factory=dict)
+
+    def plan(self) -> Program:
+        graph = self.graph
+        self.constants = _constant_values(graph)
+        self.shape_only = _shape_only(graph)
+        self.roots = set(graph.roots)
+        self.aliases = {} if graph.traced else self._aliases()
+        groups = self._groups()
+        inner = self._inner(groups)
+        self._place_sources()
+        self._place_results(groups, inner)
+        steps = tuple(self._step(group, inner) for group in groups)
+        self._assign_slots(steps)
+        scratch = max((self._scratch_size(step) for step in steps), default=0)
+        return Program(graph, graph.symbols, tuple(self.buffers), self.index, self.aliases, steps,
+                       self._ports(graph.inputs), self._ports(graph.outputs), scratch, self._row_wise(groups))
+
+    # Which values share memory.
+
+    def _aliases(self) -> dict[Value, Value]:
+        """Reshaped value -> the value whose memory it is."""
+        aliases: dict[Value, Value] = {}
+        outputs = set(self.graph.outputs.values())
+        taken: set[Value] = set(self.graph.inputs.values()) | outputs
+        for node in self.graph.nodes:
+            if node.op != "reshape" or node.inputs[0] in self.constants:
+                continue
+            source, value = aliases.get(node.inputs[0], node.inputs[0]), node.results[0]
+            if value in outputs:
+                if source in taken:
+                    continue
+                taken.add(source)
+            aliases[value] = source
+        return aliases
+
+    def _storage(self, value: Value) -> Value:
+        return self.aliases.get(value, value)
+
+    # Which nodes form a step.
+
+    def _groups(self) -> list[_Group]:
+        groups: list[_Group] = []
+        for node in self._order():
+            if groups and not self.graph.traced and self._joins(node, groups[-1]):
+                groups[-1].nodes.append(node)
+            else:
+                groups.append(_Group([node], self._rows(node)))
+        return groups
+
+    def _order(self) -> list[Node]:
+        """The nodes to compute: those that depend on shapes alone first, so that they part no group."""
+        nodes = [n for n in self.graph.nodes if n.op not in ("input", "constant") and n.results[0] not in self.aliases]
+        return nodes if self.graph.traced else sorted(nodes, key=lambda n: n.results[0] not in self.shape_only)
+
+    def _rows(self, node: Node) -> Dim | None:
+        """The dimension over which a node's rows are independent, if there is one."""
+        shape = node.types[0].shape
+        if shape and node.results[0] not in self.shape_only:
+            lead = shape[0]
+            if isinstance(lead, Expr) and len(lead.terms) == 1:
+                lead = Expr({lead.terms[0][0]: 1})
+            if lead != 0 and self.row_local(node, lead, set()):
+                return lead
+        return None
+
+    def _joins(self, node: Node, group: _Group) -> bool:
+        return group.rows is not None and self.row_local(node, group.rows, set(group.nodes))
+
+    def row_local(self, node: Node, rows: Dim, inside: set[Node]) -> bool:
+        """Whether a block of the node's rows depends on the same block of its operands' rows alone
+        (and on whole operands that are computed before)."""
+        kinds = row_operands(node, rows)
+        if kinds is None or row_factor(node.types[0], rows) is None:
+            return False
+        for value, by_rows in zip(node.inputs, kinds, strict=True):
+            if not by_rows and self._storage(value).node in inside:
+                return False
+        return True
+
+    def _row_wise(self, groups: list[_Group]) -> bool:
+        """Whether row i of each output depends on row i of the inputs alone."""
+        if not self.graph.symbols:
+            return False
+        rows = Expr({(self.graph.symbols[0],): 1})
+        fixed = self.shape_only
+        ports = [*self.graph.inputs.values(), *self.graph.outputs.values()]
+        if not all(v.type.shape[:1] == (rows,) for v in ports):
+            return False
+        for node in self.graph.nodes:
+            if node.op == "input" or node.results[0] in fixed:
+                continue
+            kinds = row_operands(node, rows)
+            if kinds is None or row_factor(node.types[0], rows) is None:
+                return False
+            if any(not by_rows and v not in fixed for v, by_rows in zip(node.inputs, kinds, strict=True)):
+                return False
+        return True
+
+    def _inner(self, groups: list[_Group]) -> set[Value]:
+        """The stored values that one step alone reads and writes and whose rows fit into scratch."""
+        if self.graph.traced:
+            return set()
+        home = {node: i for i, group in enumerate(groups) for node in group.nodes}
+        users: dict[Value, set[int]] = {}
+        for node, place in home.items():
+            for value in node.inputs:
+                users.setdefault(self._storage(value), set()).add(place)
+        exposed = {self._storage(v) for v in self.roots}
+        return {v for node, place in home.items() for v in node.results
+                if v not in exposed and users.get(v, {place}) == {place}
+                and groups[place].rows is not None and _row_bytes(v.type, groups[place].rows) <= SCRATCH_BYTES}
+
+    # Where values live.
+
+    def _place_sources(self) -> None:
+        for value in self.graph.inputs.values():
+            self._new_buffer(value, Buffer(value.type))
+        computed = self._needed_constants()
+        for value in self.constants:
+            if value.node.op == "constant":
+                self._new_buffer(value, Buffer(value.type, const=self.weights.add(value.constant)))
+            else:
+                known = self.weights.add(computed[value]) if value in computed else None
+                self._new_buffer(value, Buffer(value.type, const=known, slot=-1))
+        for value, source in self.aliases.items():
+            if source in self.index:
+                self.index[value] = self.index[source]
+
+    def _needed_constants(self) -> dict[Value, np.ndarray]:
+        """What is known at build time and read by steps that aren't: worth keeping in the weights."""
+        wanted = [v for v in self.constants if v.node.op != "constant" and any(
+            user.results[0] not in self.constants for user in self.graph.users.get(v, ()))]
+        return dict(zip(wanted, interp.run(self.graph, {}, wanted), strict=True)) if wanted else {}
+
+    def _place_results(self, groups: list[_Group], inner: set[Value]) -> None:
+        outputs = {self._storage(v): v for v in self.graph.outputs.values()}
+        for group in groups:
+            for node in group.nodes:
+                for value in node.results:
+                    if value in inner or value in self.index:
+                        continue
+                    direct = value in outputs and not self.graph.traced
+                    type = outputs[value].type if direct else value.type
+                    self._new_buffer(value, Buffer(type, slot=None if direct else -1))
+        for value, source in self.aliases.items():
+            if source in self.index:
+                self.index[value] = self.index[source]
+
+    def _new_buffer(self, value: Value, buffer: Buffer) -> None:
+        self.index[value] = len(self.buffers)
+        self.buffers.append(buffer)
+
+    def _step(self, group: _Group, inner: set[Value]) -> Step:
+        stored = [self._storage(v) for node in group.nodes for v in (*node.inputs, *node.results)]
+        written = {self._storage(v) for node in group.nodes for v in node.results}
+        reads = {self.index[v] for v in stored if v not in written and v not in inner}
+        writes = {self.index[v] for v in written if v not in inner}
+        local = [v for node in group.nodes for v in node.results if v in inner]
+        per_row = sum(_row_bytes(v.type, group.rows) for v in local)
+        block = max(1, min(MAX_BLOCK_ROWS, SCRATCH_BYTES // max(per_row, 1))) if group.rows is not None else 1
+        if isinstance(group.rows, int):
+            block = min(block, group.rows)
+        scratch = self._scratch(group, local, block)
+        nanos = sum(_nanos(node, group.rows, block) for node in group.nodes)
+        return Step(tuple(group.nodes), group.rows, block, tuple(sorted(reads)), tuple(sorted(writes)), scratch,
+                    max(1, round(nanos)))
+
+    def _scratch(self, group: _Group, local: list[Value], block: int) -> dict[Value, int]:
+        """Byte offsets such that values which are alive together don't overlap: first fit."""
+        last_use = {v: position for position, node in enumerate(group.nodes)
+                    for v in map(self._storage, (*node.inputs, *node.results))}
+        offsets: dict[Value, int] = {}
+        alive: list[tuple[int, int, Value]] = []
+        for position, node in enumerate(group.nodes):
+            alive = [entry for entry in alive if last_use[entry[2]] >= position]
+            for value in node.results:
+                if value not in local:
+                    continue
+                size = align(block * _row_bytes(value.type, group.rows) + ALIGNMENT)
+                start = 0
+                for low, high, _ in sorted(alive, key=lambda entry: entry[:2]):
+                    if start + size <= low:
+                        break
+                    start = max(start, high)
+                offsets[value] = start
+                alive.append((start, start + size, value))
+        return offsets
+
+    def _scratch_size(self, step: Step) -> int:
+        return max((offset + align(step.block * _row_bytes(v.type, step.rows) + ALIGNMENT)
+                    for v, offset in step.scratch.items()), default=0)
+
+    def _assign_slots(self, steps: tuple[Step, ...]) -> None:
+        """Slots of the arena by liveness; in a traced program each value keeps its own."""
+        last_use = {b: i for i, step in enumerate(steps) for b in (*step.reads, *step.writes)}
+        sizes: list[float] = []
+        free: list[int] = []
+        for i, step in enumerate(steps):
+            for b in step.writes:
+                buffer, slot = self.buffers[b], None
+                if buffer.slot is not None:
+                    size = _typical_bytes(buffer.type)
+                    slot = min(free, key=lambda s: abs(sizes[s] - size), default=None)
+                    if slot is None:
+                        slot = len(sizes)
+                        sizes.append(size)
+                    else:
+                        free.remove(slot)
+                        sizes[slot] = max(sizes[slot], size)
+                self.buffers[b] = Buffer(buffer.type, buffer.const, slot, i)
+            if not self.graph.traced:
+                for b in {*step.reads, *step.writes}:
+                    slot = self.buffers[b].slot
+                    if slot is not None and last_use[b] == i:
+                        free.append(slot)
+
+    def _ports(self, values: Mapping[str, Value]) -> tuple[Port, ...]:
+        return tuple(Port(name, self.graph.label_of(v) or name, self.index[v]) for name, v in values.items())
+
+
+def _constant_values(graph: Graph) -> dict[Value, None]:
+    """The constants, in order; in a traced graph also what is computed from them alone."""
+    found: dict[Value, None] = {}
+    for node in graph.nodes:
+        if node.op == "constant" or (graph.traced and node.inputs and all(v in found for v in node.inputs)):
+            found.update(dict.fromkeys(node.results))
+    return found
+
+
+def _shape_only(graph: Graph) -> set[Value]:
+    """What no input's elements decide."""
+    found: set[Value] = set()
+    for node in graph.nodes:
+        if node.op != "input" and all(v in found for v in node.inputs):
+            found.update(node.results)
+    return found
+
+
+def row_factor(type: TensorType, rows: Dim) -> Dim | None:
+    """c where the leading dimension is c·rows, else None."""
+    if not type.shape:
+        return None
+    try:
+        return exact_div(type.shape[0], rows)
+    except ShapeError:
+        return None
+
+
+def _row_bytes(type: TensorType, rows: Dim) -> int:
+    """Bytes of one row; a large number where free dimensions make it unknown."""
+    elements = product([row_factor(type, rows) or 1, *type.shape[1:]])
+    return elements * type.dtype.itemsize if isinstance(elements, int) else 1 << 40
+
+
+def row_operands(node: Node, rows: Dim) -> list[bool] | None:
+    """For each operand whether the node reads it row by row (else whole); None if the node's rows
+    depend on one another."""
+    out = node.types[0]
+    types = [v.type for v in node.inputs]
+
+    def aligned(type: TensorType) -> bool | None:
+        """How a broadcasting operand is read; None if its rows can't be told."""
+        if type.rank < out.rank or type.shape[0] == 1:
+            return False
+        return type.shape[0] == out.shape[0]
+
+    match node.op:
+        case "map":
+            kinds = [aligned(t) for t in types]
+        case "dense":
+            if out.rank < 2:
+                return None
+            kinds = [row_factor(types[0], rows) is not None, False, *(aligned(t) for t in types[2:])]
+        case "reshape":
+            kinds = [row_factor(types[0], rows) is not None]
+        case "transpose":
+            kinds = [node.attrs["perm"][0] == 0]
+        case "broadcast_to":
+            kinds = [aligned(types[0])]
+        case "concat":
+            kinds = [node.attrs["axis"] % out.rank != 0] * len(types)
+        case "slice":
+            whole = node.attrs["starts"][0] == 0 and node.attrs["steps"][0] == 1 and out.shape[0] == types[0].shape[0]
+            kinds = [whole] if out.rank else [False]
+        case "pad":
+            kinds = [out.rank > 0 and not (node.attrs["before"][0] or node.attrs["after"][0]), False]
+            if not kinds[0]:
+                return None
+        case "gather":
+            axis = node.attrs["axis"] % types[0].rank
+            if axis == 0 and types[1].rank == 0:
+                return None
+            kinds = [axis != 0, axis == 0]
+        case "cumsum":
+            kinds = [node.attrs["axis"] % out.rank != 0]
+        case "sort":
+            kinds = [out.rank > 1]
+        case "matmul":
+            a, b = types
+            if a.rank == out.rank and out.rank > 2 and a.shape[0] == out.shape[0]:
+                kinds = [True, b.rank == out.rank and b.shape[0] != 1]
+            elif out.rank == 2:
+                kinds = [True, False]
+            else:
+                return None
+        case op if op.startswith("reduce_"):
+            axes = node.attrs["axes"]
+            kinds = [axes is not None and 0 not in {a % types[0].rank for a in axes}]
+        case _:
+            return None
+    if None in kinds or (node.op in _ROWS_FIRST and not kinds[0]):
+        return None
+    for type, by_rows in zip(types, kinds, strict=True):
+        if by_rows and row_factor(type, rows) is None:
+            return None
+    return kinds
+
+
+#: Operators whose first operand must be read by rows for them to be row by row at all.
+_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "cumsum", "sort", "reduce_sum", "reduce_prod",
+                         "reduce_max", "reduce_min"})
+
+
+def _typical_bytes(type: TensorType) -> float:
+    return evaluate(type.size, dict.fromkeys(type.symbols, 64)) * type.dtype.itemsize
+
+
+def _nanos(node: Node, rows: Dim | None, block: int) -> float:
+    """A rough estimate of the time that a block of a node takes."""
+    def elements(type: TensorType) -> float:
+        total = evaluate(type.size, dict.fromkeys(type.symbols, 64))
+        count = evaluate(rows, dict.fromkeys(getattr(rows, "symbols", ()), 64)) if rows is not None else 1
+        return total / max(count, 1) * block
+
+    size = sum(map(elements, node.types))
+    match node.op:
+        case "dense" | "matmul":
+            k = node.inputs[0].type.shape[-1]
+            return 2 * size * (k if isinstance(k, int) else 64) / FLOPS_PER_NANO
+        case "map":
+            return size * len(node.attrs["body"].instrs) / 2
+        case "sort":
+            return 30 * size
+    return (size * node.types[0].dtype.itemsize + sum(elements(v.type) * 4 for v in node.inputs)) / BYTES_PER_NANO
