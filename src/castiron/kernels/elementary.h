@@ -6,6 +6,8 @@
 #include "erf.h"
 #include "exponential.h"
 #include "logarithm.h"
+#include "modulo.h"
+#include "trigonometric.h"
 
 INLINE f32x16 v_rsqrt(f32x16 x) { return 1.0f / v_sqrt(x); }
 

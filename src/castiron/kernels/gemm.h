@@ -4,7 +4,7 @@
  * serves every instruction set.
  *
  * The order of additions in an element of C depends on n and k alone, never on m, on the tile the element falls
- * in or on the instruction set, so a row has the same bits in any batch. With w = gemm_ways(n) it is w sums,
+ * in or on the instruction set, so a row has the same bits in any batch. With w = GEMM_WAYS(n) it is w sums,
  * each over every w-th k, then added up first to last. One sum makes a chain of k dependent multiply-adds, which
  * a narrow C can't hide: hence more ways for fewer columns.
  *
@@ -36,12 +36,20 @@ struct epilogue {
 #define GEMM_PANELS 1
 #define GEMM_ROW_SUMS 2
 #endif
+#define GEMM_TILE_VECTORS 24 /* no tile above is larger */
 
-INLINE int64_t gemm_ways(int64_t n) { return n <= 32 ? 4 : n <= 64 ? 2 : 1; }
+#define GEMM_WAYS(n) ((n) <= 32 ? 4 : (n) <= 64 ? 2 : 1)
 
-/* Part `index` of `total` cut into `parts` nearly equal pieces: its size. */
-INLINE int64_t gemm_piece(int64_t total, int64_t parts, int64_t index) {
-    return total / parts + (index < total % parts);
+/* `total` cut into the fewest pieces of at most `most`, nearly equal: `count` pieces of `size`, the first `longer`
+ * of them one more. */
+struct gemm_split {
+    int64_t count, size, longer;
+};
+
+INLINE struct gemm_split gemm_split(int64_t total, int64_t most) {
+    if (total <= most) return (struct gemm_split){total > 0, total, 0}; /* no division in small calls */
+    int64_t count = (total + most - 1) / most, size = total / count;
+    return (struct gemm_split){count, size, total - size * count};
 }
 
 /* tile[row][panel] of a tile with constant rows and panels. */
@@ -77,11 +85,11 @@ INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const fl
 
 /* tile[panel] of one row, all ways side by side in registers. */
 INLINE void gemm_row_body(const int panels, const int ways, int64_t k, const float *a, const float *b, f32x16 *tile) {
-    f32x16 sum[GEMM_ROW_SUMS];
+    f32x16 sum[GEMM_ROW_SUMS > 4 ? GEMM_ROW_SUMS : 4];
 #pragma clang loop unroll(full)
     for (int s = 0; s < ways * panels; s++) sum[s] = v_splat(0.0f);
     int64_t p = 0;
-#pragma clang loop unroll(disable)
+#pragma clang loop unroll_count(2)
     for (; p + ways <= k; p += ways)
 #pragma clang loop unroll(full)
         for (int w = 0; w < ways; w++)
@@ -164,15 +172,15 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
 #define GEMM_DEFINE(name, EPILOGUE) \
     NOINLINE void name(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c, \
                        int64_t ldc, const struct epilogue *e) { \
-        f32x16 tile[GEMM_ROWS * GEMM_PANELS > GEMM_ROW_SUMS ? GEMM_ROWS * GEMM_PANELS : GEMM_ROW_SUMS]; \
-        int64_t ways = gemm_ways(n), panels = (n + LANES - 1) / LANES; \
-        int64_t row_tiles = (m + GEMM_ROWS - 1) / GEMM_ROWS; \
-        int64_t wide = gemm_panels(row_tiles ? gemm_piece(m, row_tiles, 0) : 1, ways); \
-        int64_t panel_tiles = (panels + wide - 1) / wide; \
-        for (int64_t t = 0, panel = 0; t < panel_tiles; t++) { \
-            int64_t across = gemm_piece(panels, panel_tiles, t); \
-            for (int64_t u = 0, row = 0; u < row_tiles; u++) { \
-                int64_t down = gemm_piece(m, row_tiles, u); \
+        f32x16 tile[GEMM_TILE_VECTORS]; \
+        int64_t ways = GEMM_WAYS(n); \
+        struct gemm_split rows = gemm_split(m, GEMM_ROWS); \
+        int64_t tallest = rows.size + (rows.longer > 0); \
+        struct gemm_split panels = gemm_split((n + LANES - 1) / LANES, gemm_panels(tallest, ways)); \
+        for (int64_t t = 0, panel = 0; t < panels.count; t++) { \
+            int64_t across = panels.size + (t < panels.longer); \
+            for (int64_t u = 0, row = 0; u < rows.count; u++) { \
+                int64_t down = rows.size + (u < rows.longer); \
                 gemm_tile(down, across, k, a + row * lda, lda, b + panel * LANES * k, ways, tile); \
                 const f32x16 *sum = tile; \
                 for (int64_t end = row + down; row < end; row++) \
