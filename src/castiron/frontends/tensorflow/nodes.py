@@ -1,0 +1,170 @@
+"""The nodes of a TensorFlow graph or function body, in the order in which TensorFlow lists them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from castiron.errors import ModelError
+from castiron.frontends.tensorflow import tensors
+from castiron.frontends.tensorflow.proto import graph_pb2 as pb
+from castiron.ir import Dim, DType, Value
+from castiron.ops.symbolic import dims_of, known
+
+#: The result lists of operators that have more than one: function bodies refer to results by list.
+RESULT_LISTS: Mapping[str, tuple[str, ...]] = {
+    "FusedBatchNorm": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
+    "FusedBatchNormV2": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
+    "FusedBatchNormV3": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2",
+                         "reserve_space_3"),
+    "Merge": ("output", "value_index"),
+    "Switch": ("output_false", "output_true"),
+    "RefSwitch": ("output_false", "output_true"),
+}
+
+
+@dataclass(frozen=True)
+class SourceNode:
+    """A node, with typed access to its attributes.
+
+    ``reads`` are the results it reads, as (producer, index); ``after`` the nodes it only waits for.
+    ``bindings`` are the attributes of the call, which a body's attributes may refer to.
+    """
+
+    name: str
+    op: str
+    reads: tuple[tuple[str, int], ...]
+    after: tuple[str, ...]
+    attrs: Mapping[str, pb.AttrValue]
+    bindings: Mapping[str, pb.AttrValue]
+
+    def attr(self, name: str) -> pb.AttrValue | None:
+        value = self.attrs[name] if name in self.attrs else None
+        if value is not None and value.WhichOneof("value") == "placeholder":
+            value = self.bindings[value.placeholder] if value.placeholder in self.bindings else None
+        return value
+
+    def integer(self, name: str, default: int) -> int:
+        value = self.attr(name)
+        return default if value is None else value.i
+
+    def number(self, name: str, default: float) -> float:
+        value = self.attr(name)
+        return default if value is None else value.f
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.attr(name)
+        return default if value is None else value.b
+
+    def text(self, name: str, default: str) -> str:
+        value = self.attr(name)
+        return default if value is None else value.s.decode("utf-8", "replace")
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        value = self.attr(name)
+        return () if value is None else tuple(value.list.i)
+
+    def dtype(self, name: str, default: DType | None = None) -> DType:
+        value = self.attr(name)
+        if value is None and default is not None:
+            return default
+        return tensors.dtype_of(0 if value is None else value.type)
+
+    @staticmethod
+    def known(value: Value, what: str) -> np.ndarray:
+        """The elements of a small tensor; ModelError if they depend on what is fed."""
+        array = known(value)
+        if array is None:
+            raise ModelError(f"{what} depends on what is fed; it must be known when the model is compiled")
+        return array
+
+    @staticmethod
+    def dims(value: Value, what: str) -> tuple[Dim, ...]:
+        """A vector or scalar of integers as dimensions; ModelError if they depend on what is fed."""
+        array = dims_of(value)
+        if array is None:
+            raise ModelError(f"{what} depends on what is fed; it must be known when the model is compiled")
+        return tuple(array.flat)
+
+    def ints(self, value: Value, what: str) -> tuple[int, ...]:
+        """As ``dims``, but no free dimension may be among them."""
+        dims = self.dims(value, what)
+        if free := [d for d in dims if not isinstance(d, int)]:
+            raise ModelError(f"{what} depends on the free dimension {free[0]}; give the input a fixed shape")
+        return dims
+
+
+def resolve(reference: str, ops: Mapping[str, str]) -> tuple[str, int]:
+    """The producer and the index of ``name``, ``name:index`` or, as function bodies write it,
+    ``name:list:index``; ``ops`` are the operators by node name."""
+    name, *rest = reference.split(":")
+    if len(rest) > 2 or rest and not (rest[-1].isascii() and rest[-1].isdigit() and len(rest[-1]) < 10):
+        raise ModelError(f"{reference!r} is not a reference to a result")
+    index = int(rest[-1]) if rest else 0
+    lists = RESULT_LISTS.get(ops.get(name, ""), ())
+    if len(rest) == 2 and rest[0] in lists:
+        index += lists.index(rest[0])
+    return name, index
+
+
+def _parse(definition: pb.NodeDef, bindings: Mapping[str, pb.AttrValue], ops: Mapping[str, str]) -> SourceNode:
+    reads = tuple(resolve(r, ops) for r in definition.input if not r.startswith("^"))
+    after = tuple(r[1:] for r in definition.input if r.startswith("^"))
+    return SourceNode(definition.name, definition.op, reads, after, definition.attr, bindings)
+
+
+def in_order(definitions: Iterable[pb.NodeDef], arguments: Iterable[str] = (),
+             bindings: Mapping[str, pb.AttrValue] | None = None) -> list[SourceNode]:
+    """The nodes, each after those it depends on and else in the file's order, as TensorFlow lists them.
+
+    Raises ModelError for a name that occurs twice, a reference to nothing, and a cycle (other than a
+    loop's edge from NextIteration back to Merge).
+    """
+    definitions = list(definitions)
+    ops = {definition.name: definition.op for definition in definitions}
+    if len(ops) != len(definitions):
+        seen: set[str] = set()
+        twice = next(d.name for d in definitions if d.name in seen or seen.add(d.name))
+        raise ModelError(f"two nodes are called {twice!r}")
+    nodes = [_parse(definition, bindings or {}, ops) for definition in definitions]
+    arguments = set(arguments)
+    position = {node.name: i for i, node in enumerate(nodes)}
+    waiting, users = [0] * len(nodes), [[] for _ in nodes]
+    for i, node in enumerate(nodes):
+        for producer in {*(name for name, _ in node.reads), *node.after}:
+            if producer in position:
+                if not (node.op in ("Merge", "RefMerge") and ops[producer].endswith("NextIteration")):
+                    waiting[i] += 1
+                    users[position[producer]].append(i)
+            elif producer not in arguments:
+                raise ModelError(f"node {node.name!r} reads {producer!r}, which does not exist")
+    ready = [i for i, count in enumerate(waiting) if not count]
+    order = []
+    while ready:
+        i = heapq.heappop(ready)
+        order.append(nodes[i])
+        for user in users[i]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                heapq.heappush(ready, user)
+    if len(order) < len(nodes):
+        stuck = next(node.name for node, count in zip(nodes, waiting, strict=True) if count)
+        raise ModelError(f"the graph has a cycle at node {stuck!r}")
+    return order
+
+
+def ancestors(nodes: Iterable[SourceNode], roots: Iterable[str], cuts: Iterable[str] = ()) -> set[str]:
+    """The names of the nodes that the roots depend on, themselves included; nothing above a cut."""
+    by_name = {node.name: node for node in nodes}
+    stack, found, cuts = [r for r in roots if r in by_name], set(), set(cuts)
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            if name not in cuts:
+                node = by_name[name]
+                stack += [p for p in (*(r for r, _ in node.reads), *node.after) if p in by_name]
+    return found

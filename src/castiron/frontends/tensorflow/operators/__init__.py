@@ -1,0 +1,13 @@
+"""TensorFlow's operators in castiron's: ``TABLE`` has a function for each that is supported."""
+
+from castiron.frontends.tensorflow.operators import (  # noqa: F401  (each registers its operators)
+    contract,
+    elementwise,
+    neural,
+    reduce,
+    select,
+    shape,
+)
+from castiron.frontends.tensorflow.operators.table import TABLE
+
+__all__ = ["TABLE"]

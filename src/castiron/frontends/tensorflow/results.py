@@ -1,0 +1,103 @@
+"""What a source node gives: a value, a variable, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from castiron.errors import ModelError, UnsupportedOp
+from castiron.frontends.tensorflow.nodes import SourceNode
+from castiron.ir import Value
+
+#: So many nodes of each unsupported operator are named.
+NAMED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Missing:
+    """Why a node has no value: its own fault, ``why``, and the faults of its operands."""
+
+    node: SourceNode
+    why: str = ""
+    unsupported: bool = False
+    causes: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable: TensorFlow 2 passes handles on, TensorFlow 1 passes references, which read as values."""
+
+    name: str
+    is_handle: bool
+
+
+class _Dead:
+    """The result of a branch that is not taken."""
+
+
+DEAD = _Dead()
+
+Result = Value | Missing | Variable | _Dead
+
+#: All results of a node; a single Missing or DEAD stands for every one.
+Results = tuple[Result, ...] | Missing | _Dead
+
+
+def pick(results: Results, index: int, reference: str) -> Result:
+    """One result; ModelError if the node doesn't have so many."""
+    if not isinstance(results, tuple):
+        return results
+    if index >= len(results):
+        raise ModelError(f"{reference!r} is read, but the node has {len(results)} results")
+    return results[index]
+
+
+def reason(result: Result | None) -> str:
+    """Why there is no value."""
+    if result is None:
+        return "computes nothing"
+    if result is DEAD:
+        return "in a branch that is not taken"
+    if isinstance(result, Variable):
+        return "the handle of a variable"
+    if result.why:
+        return result.why
+    first = faults([result])[0]
+    return f"needs {first.node.name!r}: {first.why}"
+
+
+def faults(missing: Iterable[Missing]) -> list[Missing]:
+    """Those among them and their causes that have a reason of their own, each once."""
+    stack, seen, found = list(missing)[::-1], set(), []
+    while stack:
+        item = stack.pop()
+        if id(item) not in seen:
+            seen.add(id(item))
+            stack += item.causes[::-1]
+            if item.why:
+                found.append(item)
+    return found
+
+
+def values(outputs: Mapping[str, Result], file: str) -> dict[str, Value]:
+    """The outputs' values. Raises UnsupportedOp that lists all unsupported operators they need, else
+    ModelError with the first other reason for which one has no value."""
+    found = faults(result for result in outputs.values() if isinstance(result, Missing))
+    if unsupported := [fault.node for fault in found if fault.unsupported]:
+        raise UnsupportedOp(f"{file}: {_listed(unsupported)}")
+    for fault in found:
+        raise ModelError(f"{file}: node {fault.node.name!r} ({fault.node.op}): {fault.why}")
+    for key, result in outputs.items():
+        if not isinstance(result, Value):
+            raise ModelError(f"{file}: output {key!r} has no value: {reason(result)}")
+    return dict(outputs)
+
+
+def _listed(nodes: list[SourceNode]) -> str:
+    by_op: dict[str, list[str]] = {}
+    for node in nodes:
+        by_op.setdefault(node.op, []).append(node.name)
+    kinds = [f"{op} × {len(names)} ({', '.join(map(repr, names[:NAMED]))}{', …' if len(names) > NAMED else ''})"
+             for op, names in sorted(by_op.items())]
+    what = "an operator that is" if len(kinds) == 1 else f"{len(kinds)} operators that are"
+    return f"the model needs {what} not supported: {'; '.join(kinds)}"

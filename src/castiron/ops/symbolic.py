@@ -1,0 +1,105 @@
+"""Small tensors evaluated while a model is compiled, with dimension expressions as elements.
+
+Graphs compute shapes (shape, slice, concat, reshape); this is how their results become static.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from castiron.errors import ShapeError
+from castiron.ir import Expr, Node, TensorType, Value
+from castiron.ops.base import OPS
+
+#: Tensors with more elements are not evaluated.
+LIMIT = 4096
+
+#: Operators whose ``eval`` only adds, multiplies, divides evenly and moves elements, so that it is
+#: right on dimension expressions too.
+EXACT = frozenset({
+    "add", "broadcast_to", "cast", "concat", "expand_dims", "flip", "floordiv", "gather", "mul", "neg",
+    "reduce_prod", "reduce_sum", "reshape", "select", "slice", "square", "stack", "sub", "tile", "transpose"})
+
+_MEMO: WeakKeyDictionary[Node, tuple[np.ndarray, ...] | None] = WeakKeyDictionary()
+
+
+def known(value: Value) -> np.ndarray | None:
+    """What a small tensor is when the model is compiled, or None if inputs decide.
+
+    An array of the value's element type; or, if free dimensions are among the elements of an integer
+    tensor, an object array of ints and expressions.
+    """
+    stack = [value.node]
+    while stack:
+        node = stack[-1]
+        pending = [v.node for v in node.inputs if v.node not in _MEMO] if _evaluates(node) else []
+        if node not in _MEMO and not pending:
+            try:
+                _MEMO[node] = _evaluate(node)
+            except (ShapeError, ArithmeticError, LookupError, TypeError, ValueError):
+                _MEMO[node] = None  # elements that no dimension expression stands for
+        if pending:
+            stack += pending
+        else:
+            stack.pop()
+    results = _MEMO[value.node]
+    return None if results is None else results[value.index]
+
+
+def dims_of(value: Value) -> np.ndarray | None:
+    """The elements of a small integer tensor as an object array of ints and dimension expressions,
+    or None if they are not known when the model is compiled."""
+    if not value.type.dtype.is_integer:
+        return None
+    array = known(value)
+    return None if array is None else _objects(array)
+
+
+def _evaluates(node: Node) -> bool:
+    """Whether the operands decide the results and are worth evaluating."""
+    return node.op in OPS and node.op != "shape" and all(map(_is_small, node.types)) and all(
+        _is_small(v.type) for v in node.inputs)
+
+
+def _is_small(type: TensorType) -> bool:
+    return type.is_static and type.size <= LIMIT
+
+
+def _evaluate(node: Node) -> tuple[np.ndarray, ...] | None:
+    if not all(map(_is_small, node.types)):
+        return None
+    if node.op == "constant":
+        return (node.attrs["value"],)
+    if node.op == "shape":
+        return (_settle(node.inputs[0].type.shape, node.types[0]),)
+    if node.op == "dims":
+        return (_settle(node.attrs["values"], node.types[0]),)
+    if node.op not in OPS or not all(_is_small(v.type) for v in node.inputs):
+        return None
+    operands = [_MEMO[v.node] and _MEMO[v.node][v.index] for v in node.inputs]
+    if any(array is None for array in operands):
+        return None
+    if any(array.dtype == object for array in operands):
+        if node.op not in EXACT or not all(type.dtype.is_integer for type in node.types):
+            return None
+        operands = [_objects(array) if array.dtype.kind in "iu" else array for array in operands]
+    results = OPS[node.op].eval(*operands, **node.attrs)
+    results = results if isinstance(results, tuple) else (results,)
+    return tuple(_settle(array, type) for array, type in zip(results, node.types, strict=True))
+
+
+def _objects(array: np.ndarray) -> np.ndarray:
+    """Integers as Python's, whose arithmetic mixes with expressions."""
+    out = np.empty(array.shape, object)
+    out[...] = array.tolist() if array.dtype != object else array
+    return out
+
+
+def _settle(elements: np.ndarray | tuple, type: TensorType) -> np.ndarray:
+    """The elements in the type's own dtype if all are numbers, else as objects."""
+    array = np.empty(type.shape, object)
+    array[...] = np.asarray(elements, object).reshape(type.shape)
+    symbolic = any(isinstance(e, Expr) for e in array.flat)
+    return array if symbolic else array.astype(type.dtype.numpy)
