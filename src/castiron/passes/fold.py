@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from castiron.ir import Graph, Node, Value, constant
-from castiron.ops import OPS
+from dataclasses import replace
+
+from castiron.ir import Expr, Graph, Node, Value, constant
+from castiron.ops import OPS, F
+from castiron.ops.symbolic import dims_of
 
 #: A folded constant may be this much larger than its operands, so that a broadcast stays one.
 GROWTH_BYTES = 1 << 16
@@ -20,10 +23,12 @@ def fold(graph: Graph) -> Graph:
         if node.op == "constant":
             tainted.update(set(node.results) & labelled)
             return None
-        if node.op == "dims" and all(isinstance(d, int) for d in node.attrs["values"]):
+        if node.op == "dims" and not any(isinstance(d, Expr) for d in node.attrs["values"]):
             return (constant(OPS["dims"].eval(**node.attrs)),)
         if not operands or node.op not in OPS:
             return None
+        if dims := _dims(node, operands):
+            return (dims,)
         arrays = [v.constant for v in operands]
         if any(array is None for array in arrays) or tainted.intersection(operands):
             return None
@@ -34,3 +39,14 @@ def fold(graph: Graph) -> Graph:
         return tuple(constant(r) for r in (results if isinstance(results, tuple) else (results,)))
 
     return graph.rewrite(rule)
+
+
+def _dims(node: Node, operands: tuple[Value, ...]) -> Value | None:
+    """The node's result if free dimensions, and nothing else, decide it."""
+    type = node.types[0]
+    if len(node.types) != 1 or not type.dtype.is_integer:
+        return None
+    elements = dims_of(Value(replace(node, inputs=operands)))
+    if elements is None or not any(isinstance(e, Expr) for e in elements.flat):
+        return None
+    return F.dims(values=tuple(elements.flat), shape=type.shape, dtype=type.dtype)

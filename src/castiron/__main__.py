@@ -1,0 +1,5 @@
+"""``python -m castiron``"""
+
+from castiron.cli import main
+
+main()

@@ -1,0 +1,192 @@
+"""The pipeline from a model file to an artefact, top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from castiron import frontends, interp, native, passes, verify
+from castiron.emit import emit
+from castiron.errors import ModelError
+from castiron.ir import Graph
+from castiron.model_data import Facts, Golden, model_go
+from castiron.packagers import executable, go_module
+from castiron.plan import Program, Weights, plan
+from castiron.targets import Platform, host
+from castiron.targets.levels import Level
+from castiron.toolchain import Tools
+
+#: What a step of the work is called -> told as it begins.
+Progress = Callable[[str], None]
+
+#: How a build may leave the model.
+FORMS = ("executable", "go")
+
+
+def silent(step: str) -> None:
+    """Progress that is told to nobody."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model as programs, C and weights, before any machine has a part in it.
+
+    Calling it runs the model in this process: arrays by input name (or in order) -> arrays by output
+    name. The C is compiled at the first call.
+    """
+
+    source: Graph
+    programs: Mapping[str, Program]
+    weights: Weights
+    tools: Tools = field(default_factory=Tools)
+    level: Level | None = None
+
+    @cached_property
+    def unit(self) -> tuple[str, tuple[str, ...]]:
+        """The C and the names of its step functions."""
+        return emit(self.programs)
+
+    @cached_property
+    def _runner(self) -> native.Runner:
+        library = native.Library(*self.unit, self.tools, self.level)
+        return native.Runner(self.programs["fast"], library, native.load_weights(self.weights))
+
+    def __call__(self, *arrays: np.ndarray, **named: np.ndarray) -> dict[str, np.ndarray]:
+        """The outputs by name. ShapeError for an input that is missing, unknown or doesn't fit."""
+        return self._runner(dict(zip(self.source.inputs, arrays, strict=False)) | named)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What packagers take: one C unit, its entries, the weights and the model's data as Go."""
+
+    name: str
+    source: str
+    entries: tuple[str, ...]
+    weights: Weights
+    model_go: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left, and how far it is from its source."""
+
+    path: Path
+    report: verify.Report
+    nbytes: int
+
+
+def load(path: str | Path) -> Graph:
+    """The graph in a Keras file, a TensorFlow GraphDef or a SavedModel directory. ModelError if it is
+    broken, UnsupportedOp if castiron can't compile what it holds."""
+    return frontends.load(Path(path))
+
+
+def compile(model: str | Path | Graph, *, trace: bool = False, tools: Tools | None = None,
+            level: Level | None = None) -> Compiled:
+    """Compile a file or a graph. With ``trace`` there is a second program with every labelled value."""
+    source = model if isinstance(model, Graph) else load(model)
+    weights = Weights()
+    programs = {}
+    for name in ("fast", "trace") if trace else ("fast",):
+        graph = passes.run(replace(source, traced=name == "trace"))
+        programs[name] = plan(graph, weights)
+    return Compiled(source, programs, weights, tools or Tools(), level)
+
+
+def build(path: str | Path, out: str | Path, *, targets: Sequence[Platform] = (), form: str = "executable",
+          module: str | None = None, name: str | None = None, trace: bool = True, framework: bool = True,
+          tolerance: float = verify.TOLERANCE, tools: Tools | None = None, progress: Progress = silent) -> Built:
+    """Compile a model file into an executable for one target, or a Go module for several.
+
+    Nothing is written unless the compiled model agrees with its source: VerifyError otherwise. The
+    source is run by its own framework where that is installed and ``framework`` is true, else by the
+    interpreter. ModelError, UnsupportedOp, ToolError and OutputError tell what else stands in the way.
+    """
+    path, out, tools = Path(path), Path(out), tools or Tools()
+    targets = tuple(targets) or (host(),)
+    progress("reading the model")
+    format = frontends.detect(path).FORMAT
+    source = load(path)
+    name = name or default_name(path)
+    reference = verify.Reference(path, format, source, framework)
+    try:
+        progress("compiling")
+        compiled = compile(source, trace=trace, tools=tools)
+        progress(f"comparing with {reference.source}")
+        report = verify.compare(reference, lambda feeds: compiled(**feeds), source, tolerance)
+    finally:
+        reference.close()
+    progress("linking")
+    artifact = _artifact(name, path, format, compiled, report)
+    if form == "go":
+        written = go_module.package(artifact, targets, out, tools, *([module] if module else []))
+        return Built(written, report, sum(f.stat().st_size for f in written.rglob("*") if f.is_file()))
+    written = executable.package(artifact, targets[0], out, tools)
+    return Built(written, report, written.stat().st_size)
+
+
+def _artifact(name: str, path: Path, format: str, compiled: Compiled, report: verify.Report) -> Artifact:
+    source, entries = compiled.unit
+    facts = Facts(
+        name=name, digest=digest(path), format=format, compiler=f"castiron {version('castiron')}",
+        toolchain=f"zig {compiled.tools.zig_version()}, {compiled.tools.go_version()}",
+        verified=f"within {report.tolerance:g} of {report.source} on {report.rows} inputs",
+        tolerance=report.tolerance, golden=_golden(compiled))
+    return Artifact(name, source, entries, compiled.weights, model_go(facts, compiled.source, compiled.programs))
+
+
+def _golden(compiled: Compiled) -> tuple[Golden, ...]:
+    """Examples with the interpreter's results, put into the weights."""
+    graph, weights, program = compiled.source, compiled.weights, compiled.programs["fast"]
+    golden = []
+    for sample in verify.samples(graph)[1:3]:
+        results = interp.run(graph, {graph.inputs[k]: a for k, a in sample.items()}, list(graph.outputs.values()))
+        symbols: dict[str, int] = {}
+        for key, array in sample.items():
+            interp.bind(graph.inputs[key].type, array.shape, symbols)
+        arrays = [*(sample[p.name] for p in program.inputs), *results]
+        offsets = [weights.add(array.astype(program.buffers[port.buffer].type.dtype.numpy))
+                   for port, array in zip((*program.inputs, *program.outputs), arrays, strict=True)]
+        count = len(program.inputs)
+        golden.append(Golden(tuple(symbols[s] for s in program.symbols), tuple(offsets[:count]), tuple(offsets[count:])))
+    return tuple(golden)
+
+
+def default_name(path: Path) -> str:
+    """The model's name: the file's, in letters that a URL may hold."""
+    stem = path.resolve().name if path.is_dir() else path.stem
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem).strip("-.") or "model"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's files, in hex."""
+    total = hashlib.sha256()
+    try:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                if path.is_dir():
+                    total.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+                with open(file, "rb") as stream:
+                    while chunk := stream.read(1 << 20):
+                        total.update(chunk)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}") from None
+    return total.hexdigest()
+
+
+def inspect(path: str | Path) -> list[dict]:
+    """The nodes of a model file in the source's order: label, op, dtype, shape, role."""
+    graph = load(path)
+    roles = {v: "output" for v in graph.outputs.values()} | {v: "input" for v in graph.inputs.values()}
+    ends = {graph.label_of(v): role for v, role in roles.items()}
+    return [{"label": name, "op": label.op,
+             "dtype": str(label.value.type.dtype.numpy) if label.value else None,
+             "shape": [str(d) if not isinstance(d, int) else d for d in label.value.type.shape] if label.value else None,
+             "role": ends.get(name)} for name, label in graph.labels.items()]

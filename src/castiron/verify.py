@@ -1,0 +1,155 @@
+"""Compares a compiled model with its source: the framework where it is installed, else the interpreter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from castiron import interp, oracle
+from castiron.errors import VerifyError
+from castiron.ir import Graph, TensorType, evaluate
+
+Arrays = dict[str, np.ndarray]
+
+#: Largest |compiled - source| / max(1, largest |source| of the output) that a build accepts.
+TOLERANCE = 1e-4
+
+#: Seconds that the framework may take.
+TIME_LIMIT = 600
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far the compiled model is from its source, over all inputs tried."""
+
+    source: str
+    rows: int
+    largest_error: float
+    largest_ulp: float
+    tolerance: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        text = (f"agrees with {self.source} on {self.rows} inputs: largest error {self.largest_error:.3g} "
+                f"({self.largest_ulp:.0f} ULP), tolerance {self.tolerance:g}")
+        return f"{text} ({self.note})" if self.note else text
+
+
+def samples(graph: Graph) -> list[Arrays]:
+    """Inputs to compare on: random ones at several sizes of the free dimensions, zeros, ones, large and
+    small values. The same for the same graph."""
+    rng = np.random.default_rng(20)
+    sets = []
+    for size, scale in ((1, 1.0), (3, 1.0), (5, 30.0), (2, 1e-3), (2, 0.0), (1, None)):
+        symbols = {s: size + i for i, s in enumerate(graph.symbols)}
+        sets.append({name: _sample(rng, v.type, symbols, scale) for name, v in graph.inputs.items()})
+    return sets
+
+
+def _sample(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, int], scale: float | None) -> np.ndarray:
+    shape = tuple(evaluate(dim, symbols) for dim in type.shape)
+    dtype = type.dtype.numpy
+    if scale is None:
+        return np.ones(shape, dtype)
+    if dtype.kind == "f":
+        return (rng.standard_normal(shape) * scale).astype(dtype)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    return rng.integers(0, 10, shape).astype(dtype) * bool(scale)
+
+
+class Reference:
+    """The source's own results on the samples, being worked out while the model is compiled."""
+
+    def __init__(self, path: Path | None, format: str, graph: Graph, framework: bool = True):
+        self._graph, self.samples = graph, samples(graph)
+        name = oracle.available(format) if framework and path is not None else None
+        self.source, self.note = name or "the interpreter", ""
+        self._process = None
+        if name:
+            self._folder = tempfile.TemporaryDirectory(prefix="castiron-verify-")
+            self._start(path, format)
+
+    def _start(self, path: Path, format: str) -> None:
+        folder = Path(self._folder.name)
+        np.savez(folder / "feeds.npz", **{f"{i}/{k}": a for i, s in enumerate(self.samples) for k, a in s.items()})
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "castiron.oracle", format, str(path), str(folder / "feeds.npz"),
+             str(folder / "results.npz"), *self._graph.outputs],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def results(self) -> list[list[np.ndarray]]:
+        """For each sample the outputs in the graph's order."""
+        if self._process:
+            try:
+                return self._from_framework()
+            except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+                self.note = f"{self.source} can't run it: {str(error).strip()[-200:]}"
+                self.source = "the interpreter"
+            finally:
+                self.close()
+        outputs = list(self._graph.outputs.values())
+        return [interp.run(self._graph, {self._graph.inputs[k]: a for k, a in sample.items()}, outputs)
+                for sample in self.samples]
+
+    def _from_framework(self) -> list[list[np.ndarray]]:
+        _, said = self._process.communicate(timeout=TIME_LIMIT)
+        if self._process.returncode:
+            lines = said.decode(errors="replace").strip().splitlines()
+            raise ValueError(lines[-1] if lines else f"exit code {self._process.returncode}")
+        with np.load(Path(self._folder.name) / "results.npz") as arrays:
+            return [[arrays[f"{i}/{k}"] for k in range(len(self._graph.outputs))] for i in range(len(self.samples))]
+
+    def close(self) -> None:
+        """Stop the framework if it is still running."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process:
+            self._process.stderr.close()
+            self._folder.cleanup()
+            self._process = None
+
+
+def compare(reference: Reference, compiled: Callable[[Arrays], Mapping[str, np.ndarray]], graph: Graph,
+            tolerance: float = TOLERANCE) -> Report:
+    """Run the compiled model on the reference's samples. VerifyError if an output is further from the
+    source than the tolerance, or not finite where the source is."""
+    expected = reference.results()
+    largest_error = largest_ulp = 0.0
+    rows = 0
+    for sample, wants in zip(reference.samples, expected, strict=True):
+        got = compiled(sample)
+        rows += max((len(a) if a.ndim else 1 for a in sample.values()), default=1)
+        for name, want in zip(graph.outputs, wants, strict=True):
+            error, scale, ulp = distance(got[name], want)
+            if not error <= tolerance * scale:
+                raise VerifyError(
+                    f"{graph.name}: output {name!r} differs from {reference.source} by {error:.3g} where values reach "
+                    f"{scale:.3g}; the tolerance is {tolerance:g} of that. Nothing was written. If the difference is "
+                    f"acceptable, build with a larger --tolerance.")
+            largest_error, largest_ulp = max(largest_error, error), max(largest_ulp, ulp)
+    return Report(reference.source, rows, largest_error, largest_ulp, tolerance, reference.note)
+
+
+def distance(got: np.ndarray, want: np.ndarray) -> tuple[float, float, float]:
+    """(largest |got - want|, largest finite |want| or 1 if that is more, the error in ULP of f32 there).
+
+    Infinite where the shapes, or the places of NaN and infinities, differ.
+    """
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    if got.shape != want.shape:
+        return np.inf, 1.0, np.inf
+    finite = np.isfinite(want)
+    scale = max(1.0, float(np.abs(want[finite]).max(initial=0)))
+    same = np.array_equal(got[~finite], want[~finite], equal_nan=True)
+    if not same or not np.isfinite(got[finite]).all():
+        return np.inf, scale, np.inf
+    error = float(np.abs(got[finite] - want[finite]).max(initial=0))
+    return error, scale, error / float(np.spacing(np.float32(scale)))
