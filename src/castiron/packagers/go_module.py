@@ -58,22 +58,21 @@ def write(
     model = artifact.model_go.replace(MODULE_PATH, module_path)
     (folder / _MODEL).parent.mkdir(parents=True, exist_ok=True)
     (folder / _MODEL).write_text(model, encoding="utf-8", newline="\n")
-    for arch in {p.arch: p for p in platforms}.values():
-        _write_native(artifact, arch, folder, tools)
+    for arch, levels in {p.arch: p.levels for p in platforms}.items():
+        texts = zig.compile_levels(artifact.source, artifact.entries, levels, tools)
+        assembly, entries = (folder / file for file in _code_files(arch))
+        assembly.write_text(go.assembly(texts), encoding="utf-8", newline="\n")
+        entries.write_text(go.entries(texts, artifact.weights.nbytes), encoding="utf-8", newline="\n")
+    for platform in platforms:
+        zig.weights_object(artifact.weights, platform, tools, folder / _weights_file(platform))
 
 
-def _write_native(artifact: Artifact, platform: Platform, folder: Path, tools: Tools) -> None:
-    """The files of one architecture: every operating system takes the same ones."""
-    texts = zig.compile_levels(artifact.source, artifact.entries, platform.levels, tools)
-    assembly, entries, weights = (folder / file for file in _native_files(platform))
-    assembly.write_text(go.assembly(texts), encoding="utf-8", newline="\n")
-    entries.write_text(go.entries(texts, artifact.weights.nbytes), encoding="utf-8", newline="\n")
-    zig.weights_object(artifact.weights, platform, tools, weights)
+def _code_files(arch: str) -> tuple[Path, Path]:
+    return _NATIVE / f"code_{arch}.s", _NATIVE / f"code_{arch}.go"
 
 
-def _native_files(platform: Platform) -> tuple[Path, Path, Path]:
-    arch = platform.arch
-    return _NATIVE / f"code_{arch}.s", _NATIVE / f"code_{arch}.go", _NATIVE / f"weights_{arch}.syso"
+def _weights_file(platform: Platform) -> Path:
+    return _NATIVE / f"weights_{platform.os}_{platform.arch}.syso"
 
 
 def runtime_files() -> Iterator[Path]:
@@ -89,7 +88,8 @@ def _refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir():
         raise OutputError(f"{out} is a file; name a folder for the Go module")
-    known = {*runtime_files(), _MODEL, *(file for p in PLATFORMS for file in _native_files(p))}
+    generated = (file for p in PLATFORMS for file in (*_code_files(p.arch), _weights_file(p)))
+    known = {*runtime_files(), _MODEL, *generated}
     for path in sorted(out.rglob("*")):
         if not path.is_dir() and path.relative_to(out) not in known:
             raise OutputError(f"{out} holds files that castiron did not write, such as {path.relative_to(out)}; "

@@ -12,17 +12,18 @@ class Platform:
     """Where an executable runs. `os` and `arch` are Go's GOOS and GOARCH.
 
     `levels` are the instruction-set levels that every executable for the platform holds, lowest first.
-    `triple` is zig's name of it, and `library_flags` go to its linker, for libraries that a process of that
-    system loads.
+    `object_triple` is zig's name of the platform whose object files are linked into executables.
+    `library_triple` is zig's name of this platform, and `library_flags` go to its linker, for libraries that
+    a process of that system loads.
     """
 
     os: str
     arch: str
     levels: tuple[Level, ...]
-    object_format: str
     executable_suffix: str
+    object_triple: str
     library_suffix: str
-    triple: str
+    library_triple: str
     library_flags: tuple[str, ...]
 
     @property
@@ -36,14 +37,16 @@ _ARM64 = (NEON,)
 
 # A library needs nothing from any system but, on Windows, the function that grows a thread's stack.
 _BARE = ("-nostdlib",)
+_BARE_DLL = ("-nostdlib", "-lcompiler_rt", "-Wl,--no-entry")
 
+# On Windows, too, weights come as an ELF object: Go's linker drops the alignment of a PE one.
 PLATFORMS = (
-    Platform("linux", "amd64", _AMD64, "elf", "", ".so", "x86_64-linux-none", _BARE),
-    Platform("linux", "arm64", _ARM64, "elf", "", ".so", "aarch64-linux-none", _BARE),
-    Platform("darwin", "amd64", _AMD64, "macho", "", ".dylib", "x86_64-macos", _BARE),
-    Platform("darwin", "arm64", _ARM64, "macho", "", ".dylib", "aarch64-macos", _BARE),
-    Platform("windows", "amd64", _AMD64, "pe", ".exe", ".dll", "x86_64-windows-gnu", ()),
-    Platform("windows", "arm64", _ARM64, "pe", ".exe", ".dll", "aarch64-windows-gnu", ()),
+    Platform("linux", "amd64", _AMD64, "", "x86_64-linux-none", ".so", "x86_64-linux-none", _BARE),
+    Platform("linux", "arm64", _ARM64, "", "aarch64-linux-none", ".so", "aarch64-linux-none", _BARE),
+    Platform("darwin", "amd64", _AMD64, "", "x86_64-macos", ".dylib", "x86_64-macos", _BARE),
+    Platform("darwin", "arm64", _ARM64, "", "aarch64-macos", ".dylib", "aarch64-macos", _BARE),
+    Platform("windows", "amd64", _AMD64, ".exe", "x86_64-linux-none", ".dll", "x86_64-windows-gnu", _BARE_DLL),
+    Platform("windows", "arm64", _ARM64, ".exe", "aarch64-linux-none", ".dll", "aarch64-windows-gnu", _BARE_DLL),
 )
 
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

@@ -5,11 +5,13 @@ entry whose digest does not match is made again, so neither a crash nor a damage
 one, and two builds that race write the same bytes.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -22,7 +24,7 @@ def directory() -> Path:
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "castiron"
+    path = Path(base).absolute() / "castiron"
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as e:
@@ -63,11 +65,9 @@ def fetch(name: str, make: Callable[[Path], None]) -> Path:
     """The file called `name`; where there is no sound one, `make(path)` writes it first."""
     folder = directory()
     content, digest = folder / name, folder / f"{name}.sha256"
-    try:
-        if digest.read_text() == _sha256(content):
-            return content
-    except (OSError, UnicodeDecodeError):
-        pass
+    if _sound(content, digest):
+        return content
+    _forget_unused(folder)
     try:
         with tempfile.TemporaryDirectory(prefix="new-", dir=folder) as new:
             made = Path(new) / name
@@ -79,6 +79,26 @@ def fetch(name: str, make: Callable[[Path], None]) -> Path:
     except OSError as e:
         raise OutputError(f"castiron's cache {folder} cannot be written: {e.strerror or e}") from None
     return content
+
+
+def _sound(content: Path, digest: Path) -> bool:
+    """Whether an entry is there and undamaged; if so it is marked as used now."""
+    try:
+        sound = digest.read_text() == _sha256(content)
+        os.utime(digest)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return sound
+
+
+def _forget_unused(folder: Path) -> None:
+    """Remove entries that no build has used for a month."""
+    month = 30 * 24 * 3600
+    for digest in folder.glob("*.sha256"):
+        with contextlib.suppress(OSError):
+            if time.time() - digest.stat().st_mtime > month:
+                digest.unlink()
+                digest.with_suffix("").unlink()
 
 
 def _sha256(path: Path) -> str:

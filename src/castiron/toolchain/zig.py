@@ -13,10 +13,12 @@ from castiron.toolchain.tools import Tools, environment, run, workdir
 
 _KERNELS = Path(__file__).parent.parent / "kernels"
 _FLAT_SCRIPT = Path(__file__).parent / "flat.ld"
+_WEIGHTS_SOURCE = Path(__file__).parent / "weights.S"
 _HOST_SOURCE = Path(__file__).parent / "host.c"
 
-# Never -ffast-math: NaN and infinity keep their meaning.
-_NUMBERS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+# Never -ffast-math: NaN and infinity keep their meaning. Integers wrap around, and elements are moved as
+# integers whatever their type.
+_NUMBERS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing")
 _CODE = (
     "-O3", "-g0", "-w", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fno-sanitize=all",
     "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections", *_NUMBERS,
@@ -105,41 +107,26 @@ def host_library(tools: Tools) -> Path:
 def _library(
     kind: str, source: str, entries: tuple[str, ...], level: Level, tools: Tools, platform: Platform
 ) -> Path:
-    machine = ("-target", platform.triple, f"-mcpu={level.cpu}")
+    machine = ("-target", platform.library_triple, f"-mcpu={level.cpu}")
     arguments = (*machine, *platform.library_flags, *level.flags, *_CODE)
 
     def make(path: Path) -> None:
         with workdir(kind) as work:
             (work / "unit.c").write_text(source)
             _zig(tools, work, f"compiling a library for {level.name}",
-                 "cc", "-shared", "-s", *arguments, f"-I{_KERNELS}", "unit.c", "-o", "unit.lib")
-            (work / "unit.lib").replace(path)
+                 "cc", "-shared", "-s", *arguments, f"-I{_KERNELS}", "unit.c", "-o", path)
 
     key = _unit_key(kind, source, entries, (*arguments, platform.name), tools)
     return cache.fetch(key + platform.library_suffix, make)
 
 
 def weights_object(weights: Weights, platform: Platform, tools: Tools, path: Path) -> None:
-    """Write an object file at `path` that holds `weights` at the symbol `castiron_weights`, page-aligned.
-
-    It is an ELF file on every platform: Go's linker takes ELF, Mach-O and PE objects whatever it links,
-    and of PE objects it drops the alignment.
-    """
+    """Write an object file at `path` that holds `weights` at the symbol `castiron_weights`, page-aligned."""
     with workdir("weights") as work:
         with open(work / "weights.bin", "wb") as file:
             weights.write_to(file)
-        (work / "weights.s").write_text(_WEIGHTS_SOURCE)
         _zig(tools, work, "wrapping weights",
-             "cc", "-c", "-target", platform.levels[0].triple, "weights.s", "-o", path)
-
-
-_WEIGHTS_SOURCE = """\
-.section .rodata.weights, "a"
-.balign 4096
-.globl castiron_weights
-castiron_weights:
-.incbin "weights.bin"
-"""
+             "cc", "-c", "-g0", "-target", platform.object_triple, _WEIGHTS_SOURCE, "-o", path.absolute())
 
 
 def headers_digest() -> bytes:
