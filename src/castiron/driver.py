@@ -184,9 +184,7 @@ def digest(path: Path) -> str:
 def inspect(path: str | Path) -> list[dict]:
     """The nodes of a model file in the source's order: label, op, dtype, shape, role."""
     graph = load(path)
-    roles = {v: "output" for v in graph.outputs.values()} | {v: "input" for v in graph.inputs.values()}
-    ends = {graph.label_of(v): role for v, role in roles.items()}
     return [{"label": name, "op": label.op,
              "dtype": str(label.value.type.dtype.numpy) if label.value else None,
              "shape": [str(d) if not isinstance(d, int) else d for d in label.value.type.shape] if label.value else None,
-             "role": ends.get(name)} for name, label in graph.labels.items()]
+             "role": graph.roles.get(name)} for name, label in graph.labels.items()]

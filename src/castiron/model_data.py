@@ -99,8 +99,6 @@ def _dim(dim: Dim, symbols: tuple[str, ...]) -> str:
 
 
 def _labels(source: Graph, trace: Program | None) -> Iterable[str]:
-    roles = {v: "output" for v in source.outputs.values()} | {v: "input" for v in source.inputs.values()}
-    ends = {source.label_of(v): role for v, role in roles.items()}
     for name, label in source.labels.items():
         value = label.value
         fields = [f"Name: {quote(name)}", f"Op: {quote(label.op)}"]
@@ -109,8 +107,8 @@ def _labels(source: Graph, trace: Program | None) -> Iterable[str]:
         if value is not None:
             fields.append(f"DType: {_dtype(value.type.dtype)}")
             fields.append(f"Shape: {_list('string', (quote(str(d)) for d in value.type.shape))}")
-        if name in ends:
-            fields.append(f"Role: {quote(ends[name])}")
+        if name in source.roles:
+            fields.append(f"Role: {quote(source.roles[name])}")
         yield "{" + ", ".join(fields) + "}"
 
 

@@ -360,7 +360,7 @@ class _Planner:
                         free.append(slot)
 
     def _ports(self, values: Mapping[str, Value]) -> tuple[Port, ...]:
-        return tuple(Port(name, self.graph.label_of(v) or name, self.index[v]) for name, v in values.items())
+        return tuple(Port(name, self.graph.label_of(v, name) or name, self.index[v]) for name, v in values.items())
 
 
 def _constant_values(graph: Graph) -> dict[Value, None]:

@@ -117,9 +117,17 @@ class Graph:
                 users.setdefault(value, []).append(node)
         return {value: tuple(nodes) for value, nodes in users.items()}
 
-    def label_of(self, value: Value) -> str | None:
-        """The first label of a value."""
+    def label_of(self, value: Value, name: str | None = None) -> str | None:
+        """A label of a value: ``name`` if that is one, else the first."""
+        if name in self.labels and self.labels[name].value == value:
+            return name
         return self._label_names.get(value)
+
+    @cached_property
+    def roles(self) -> Mapping[str, str]:
+        """``input`` or ``output`` for the labels that are the model's ends."""
+        ends = {self.label_of(value, name): "output" for name, value in self.outputs.items()}
+        return ends | {self.label_of(value, name): "input" for name, value in self.inputs.items()}
 
     @cached_property
     def _label_names(self) -> Mapping[Value, str]:
