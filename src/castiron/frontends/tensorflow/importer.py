@@ -95,9 +95,9 @@ class Importer:
                 self.written.update((v.name, node) for v in operands[:1] if isinstance(v, Variable))
                 return ()
             if node.op == "VarHandleOp":
-                return (Variable(node.text("shared_name", "") or node.name, True),)
+                return (Variable("/".join((*path, node.name)), True),)
             if node.op in ("VariableV2", "Variable"):
-                return (Variable(node.text("shared_name", "") or node.name, False),)
+                return (Variable("/".join((*path, node.name)), False),)
             if node.op == "Identity" and isinstance(operands[0], Variable) and operands[0].is_handle:
                 return (operands[0],)
             causes = tuple(v for v in operands if isinstance(v, Missing))

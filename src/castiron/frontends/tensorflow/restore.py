@@ -1,0 +1,67 @@
+"""Which tensor of the checkpoint each variable holds: what the graph's own restore operation says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from castiron.errors import ModelError
+from castiron.frontends.tensorflow.importer import CALLS
+from castiron.frontends.tensorflow.nodes import SourceNode, ancestors, in_order
+from castiron.frontends.tensorflow.proto import graph_pb2 as pb
+
+_ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
+
+
+def restored_keys(nodes: Iterable[SourceNode], restore_op: str,
+                  functions: Mapping[str, pb.FunctionDef]) -> dict[str, str]:
+    """The checkpoint's key of each variable, by the variable's node in the main graph.
+
+    Every form of SavedModel restores itself by assignments of RestoreV2's results, in the main graph
+    (TensorFlow 1) or in a function that takes the variables' handles (TensorFlow 2).
+    """
+    nodes = list(nodes)
+    needed = ancestors(nodes, [restore_op])
+    keys: dict[str, str] = {}
+    _collect([node for node in nodes if node.name in needed], {}, functions, keys)
+    return keys
+
+
+def _collect(nodes: list[SourceNode], handles: Mapping[str, str], functions: Mapping[str, pb.FunctionDef],
+             keys: dict[str, str], depth: int = 0) -> None:
+    """Enter the assignments among the nodes; ``handles`` are the variables that arguments stand for."""
+    by_name = {node.name: node for node in nodes}
+
+    def source(name: str) -> str:
+        while name in by_name and by_name[name].op in ("Identity", "Cast") and by_name[name].reads:
+            name = by_name[name].reads[0][0]
+        return name
+
+    for node in nodes:
+        if node.op in CALLS and depth < 4 and node.attrs["f"].func.name in functions:
+            function = functions[node.attrs["f"].func.name]
+            names = [argument.name for argument in function.signature.input_arg]
+            passed = [source(name) for name, _ in node.reads]
+            inner = {argument: handles.get(name, name) for argument, name in zip(names, passed, strict=False)}
+            _collect(in_order(function.node_def, names), inner, functions, keys, depth + 1)
+        if node.op in _ASSIGNS and len(node.reads) == 2:
+            variable = source(node.reads[0][0])
+            restore, index = node.reads[1]
+            while restore in by_name and by_name[restore].op == "Identity" and by_name[restore].reads:
+                restore, index = by_name[restore].reads[0]
+            if restore in by_name and by_name[restore].op == "RestoreV2":
+                keys[handles.get(variable, variable)] = _key(by_name, by_name[restore], index)
+
+
+def _key(by_name: Mapping[str, SourceNode], restore: SourceNode, index: int) -> str:
+    """The key of one result of a RestoreV2, whose operands are prefix, keys and slices."""
+    lists = []
+    for name, _ in restore.reads[1:3]:
+        node = by_name.get(name)
+        tensor = node.attrs["value"].tensor if node and node.op == "Const" else pb.TensorProto()
+        lists.append(tensor.string_val)
+    if len(lists) < 2 or index >= min(map(len, lists)):
+        raise ModelError(f"node {restore.name!r} (RestoreV2) doesn't name its result {index}")
+    key = lists[0][index].decode("utf-8", "replace")
+    if lists[1][index]:
+        raise ModelError(f"the variable {key!r} is saved in slices, which is not supported")
+    return key
