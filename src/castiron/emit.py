@@ -58,9 +58,17 @@ class _StepWriter:
         rows = self.step.rows
         kinds = row_operands(node, rows) if rows is not None else [False] * len(node.inputs)
         with self.w.block(""):
-            inputs = [self._operand(v, by_rows, "const ") for v, by_rows in zip(node.inputs, kinds, strict=True)]
+            inputs = [self._number(node, v) or self._operand(v, by_rows, "const ")
+                      for v, by_rows in zip(node.inputs, kinds, strict=True)]
             output = self._operand(node.results[0], rows is not None, "")
             _KERNELS[node.op](self, node, output, inputs)
+
+    def _number(self, node: Node, value: Value) -> View | None:
+        """A constant of one element that goes into the code; not in a traced program, where it can be fed."""
+        array = value.constant
+        if node.op not in ("map", "dense") or array is None or array.size != 1 or self.program.graph.traced:
+            return None
+        return View("", value.type.dtype.value, self._shape(value.type, False), known=array.item())
 
     def _operand(self, value: Value, by_rows: bool, const: str) -> View:
         """Declares a pointer to the value's block or whole and gives the view of it."""

@@ -12,12 +12,12 @@ def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs:
 
     An operand of the epilogue has a value for each element, each row, each column, or one for all.
     """
-    kinds = [_kind(view, out) for view in more]
-    name = w.define("gemm_", _gemm(kinds, [view.padded for view in more], instrs))
+    name = w.define("gemm_", _gemm(out, more, instrs))
     n = out.shape[-1]
     m, k = mul(*out.shape[:-1]), a.shape[-1]
-    pointers = ", ".join(view.pointer for view in more)
-    steps = ", ".join(str({"element": n, "row": 1}.get(kind, 0)) for kind in kinds)
+    operands = [view for view in more if view.known is None]
+    pointers = ", ".join(view.pointer for view in operands)
+    steps = ", ".join(str({"element": n, "row": 1}.get(_kind(view, out), 0)) for view in operands)
     epilogue = w.fresh("e")
     w.line(f"const struct epilogue {epilogue} = {{{{{pointers}}}, {{{steps}}}}};")
     w.line(f"{name}({m}, {n}, {k}, {a.pointer}, {k}, {packed.pointer}, {out.pointer}, {n}, &{epilogue});")
@@ -31,28 +31,36 @@ def _kind(view: View, out: View) -> str:
     return "row" if view.shape[-1] == 1 else "column"
 
 
-def _gemm(kinds: list[str], padded: list[bool], instrs: list[Instr]) -> str:
+def _gemm(out: View, more: list[View], instrs: list[Instr]) -> str:
     """The definition of a product with this epilogue, for any shape."""
     if not instrs:
         return "#define @_epilogue(acc, e, row, col, nv) (acc)\nGEMM_DEFINE(@, @_epilogue)"
     body = Writer()
-    values, dtypes = ["t0"], ["f32"]
+    values, dtypes = ["t0"], ["f32"] * (1 + len(more))
     body.line("f32x16 t0 = (acc);")
-    for i, kind in enumerate(kinds):
-        pointer = {"scalar": f"(e)->operand[{i}]", "row": f"((e)->operand[{i}] + (row))", "column": f"((e)->operand[{i}] + (col))",
-                   "element": f"((e)->operand[{i}] + (row) * (e)->row_stride[{i}] + (col))"}[kind]
-        if kind in ("scalar", "row"):
-            value = scalar.splat("f32", pointer)
-        elif padded[i]:
-            value = scalar.load("f32", pointer, None)
-        else:
-            value = f"((nv) == {LANES} ? v_load({pointer}) : v_load_n({pointer}, (nv)))"
-        values.append(f"t{i + 1}")
-        dtypes.append("f32")
-        body.line(f"f32x16 t{i + 1} = {value};")
+    operand = 0
+    for view in more:
+        if view.known is not None:
+            values.append(scalar.splat(view, ""))
+            continue
+        values.append(f"t{operand + 1}")
+        body.line(f"f32x16 {values[-1]} = {_operand(f'(e)->operand[{operand}]', operand, _kind(view, out), view)};")
+        operand += 1
     elementwise.straight_line(body, values, dtypes, instrs)
     statements = " ".join(body.lines)
     return f"#define @_epilogue(acc, e, row, col, nv) ({{ {statements} {values[-1]}; }})\nGEMM_DEFINE(@, @_epilogue)"
+
+
+def _operand(base: str, index: int, kind: str, view: View) -> str:
+    """The lanes of an epilogue's operand at (row, col)."""
+    offset = {"scalar": "", "row": " + (row)", "column": " + (col)",
+              "element": f" + (row) * (e)->row_stride[{index}] + (col)"}[kind]
+    pointer = f"({base}{offset})"
+    if kind in ("scalar", "row"):
+        return scalar.splat(view, pointer)
+    if view.padded:
+        return scalar.load("f32", pointer, None)
+    return f"((nv) == {LANES} ? v_load({pointer}) : v_load_n({pointer}, (nv)))"
 
 
 def matmul(w: Writer, out: View, a: View, b: View) -> None:

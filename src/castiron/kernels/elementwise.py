@@ -69,8 +69,11 @@ def _vectors(w: Writer, axis: Axis, out: View, inputs: list[View], offsets: list
         values = []
         for view, pointer, moves in zip(inputs, pointers[1:], axis.moves[1:], strict=True):
             lanes = None if view.padded else count
+            if view.known is not None:
+                values.append(scalar.splat(view, pointer))
+                continue
             values.append(w.fresh("x"))
-            source = scalar.load(view.dtype, f"{pointer} + {i}", lanes) if moves else scalar.splat(view.dtype, pointer)
+            source = scalar.load(view.dtype, f"{pointer} + {i}", lanes) if moves else scalar.splat(view, pointer)
             w.line(f"{REGISTER[view.dtype]} {values[-1]} = {source};")
         dtypes = [view.dtype for view in inputs]
         straight_line(w, values, dtypes, instrs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from castiron.kernels.writer import REGISTER
+from castiron.kernels.writer import REGISTER, View, number
 
 FLOATS = ("f32", "f64")
 
@@ -36,6 +36,9 @@ _INTEGER = {
 
 _UNSIGNED = {"abs": "{0}", "sign": "({0} > 0 ? 1 : {0})"}
 
+#: Maximum and minimum of which one operand is a number, so that the other decides about NaN.
+_ONE_SIDED = {"maximum": "v_greater", "minimum": "v_less"}
+
 _COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 
 
@@ -49,6 +52,10 @@ class Instr:
     dtype: str
 
 
+class Number(str):
+    """The code of 16 equal lanes whose value is known and is a number."""
+
+
 def expression(op: str, operands: list[str], operand_dtypes: list[str], dtype: str) -> str:
     """The C expression of a core operator over registers; KeyError if it isn't one of these types."""
     source = operand_dtypes[0]
@@ -58,6 +65,10 @@ def expression(op: str, operands: list[str], operand_dtypes: list[str], dtype: s
         mask = operands[0] if dtype in ("f32", "i32", "u32", "bool") else (
             f"__builtin_convertvector({operands[0]}, {_mask_type(dtype)})")
         return f"({mask} ? {operands[1]} : {operands[2]})"
+    if op in _ONE_SIDED and source == "f32":
+        x, bound = sorted(operands, key=lambda operand: isinstance(operand, Number))
+        if isinstance(bound, Number):
+            return f"{_ONE_SIDED[op]}({bound}, {x})"
     if op in _COMPARISONS:
         mask = f"({operands[0]} {_COMPARISONS[op]} {operands[1]})"
         return mask if source in ("f32", "i32", "u32", "bool") else f"__builtin_convertvector({mask}, i32x16)"
@@ -92,8 +103,12 @@ def load(dtype: str, pointer: str, count: str | None) -> str:
     return f"__builtin_convertvector({value} != 0, i32x16)" if dtype == "bool" else value
 
 
-def splat(dtype: str, pointer: str) -> str:
+def splat(view: View, pointer: str) -> str:
     """One element in every lane."""
+    dtype = view.dtype
+    if view.known is not None:
+        code = f"({REGISTER[dtype]}){number(view.known, dtype)}" if dtype != "bool" else f"(i32x16)-{int(view.known)}"
+        return code if view.known != view.known else Number(code)
     return f"(i32x16)-(int32_t)(*{pointer} != 0)" if dtype == "bool" else f"v_splat(*{pointer})"
 
 

@@ -27,6 +27,8 @@ class View:
     shape: tuple[Extent, ...]
     #: Whether 16 lanes may be read from any element, because what follows the tensor may be read too.
     padded: bool = False
+    #: The value of a tensor of one element, if it is known.
+    known: object = None
 
     @property
     def ctype(self) -> str:

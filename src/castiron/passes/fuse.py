@@ -6,6 +6,9 @@ from castiron.ir import Dim, DType, Graph, Node, Value
 from castiron.ops import F
 from castiron.ops.fused import SCALAR_OPS, Body, Instr
 
+#: Operands that an epilogue may have beside the sum.
+MAX_OPERANDS = 8
+
 
 def fuse(graph: Graph) -> Graph:
     """A chain is a tree or diamond of element-wise operators of one shape with a single result, which
@@ -67,7 +70,7 @@ def _into_dense(graph: Graph) -> Graph:
         if node.op == "map":
             candidates = [v.node for v in node.inputs if v.node.op == "dense" and v not in roots
                           and not v.node.attrs["epilogue"] and set(graph.users[v]) == {node}]
-            if candidates and all(_follows(v, node) for v in node.inputs):
+            if candidates and len(node.inputs) <= 1 + MAX_OPERANDS and all(_follows(v, node) for v in node.inputs):
                 absorbed[node] = candidates[-1]
 
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
