@@ -1,0 +1,13 @@
+"""What each Keras layer computes at inference, in operators. ``LAYERS`` and ``OPERATIONS`` are the tables."""
+
+from castiron.frontends.keras.layers import (  # noqa: F401  (each registers its layers)
+    activation,
+    core,
+    merging,
+    normalization,
+    operations,
+    reshaping,
+)
+from castiron.frontends.keras.layers.base import LAYERS, OPERATIONS, Kind, LayerCall
+
+__all__ = ["LAYERS", "OPERATIONS", "Kind", "LayerCall"]

@@ -1,0 +1,162 @@
+"""Activation functions and the layers that are nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from castiron.frontends.keras.fields import Fields
+from castiron.frontends.keras.layers.base import LayerCall, layer
+from castiron.frontends.keras.model import Layer
+from castiron.ir import Value
+from castiron.ops import F
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation function: TensorFlow's operator, which also labels it, and what it computes."""
+
+    op: str
+    apply: Callable[[Value], Value]
+
+
+#: keras.activations by name.
+FUNCTIONS = {
+    "relu": Function("Relu", lambda x: F.relu(x)),
+    "relu6": Function("Relu6", lambda x: F.relu6(x)),
+    "leaky_relu": Function("LeakyRelu", lambda x: F.leaky_relu(x)),
+    "elu": Function("Elu", lambda x: F.elu(x)),
+    "selu": Function("Selu", lambda x: F.selu(x)),
+    "celu": Function("Celu", lambda x: F.celu(x)),
+    "silu": Function("Silu", lambda x: F.silu(x)),
+    "swish": Function("Silu", lambda x: F.silu(x)),
+    "gelu": Function("Gelu", lambda x: F.gelu(x)),
+    "sigmoid": Function("Sigmoid", lambda x: F.sigmoid(x)),
+    "hard_sigmoid": Function("HardSigmoid", lambda x: F.hard_sigmoid(x)),
+    "hard_silu": Function("HardSilu", lambda x: F.hard_silu(x)),
+    "hard_swish": Function("HardSilu", lambda x: F.hard_silu(x)),
+    "log_sigmoid": Function("LogSigmoid", lambda x: F.log_sigmoid(x)),
+    "sparse_sigmoid": Function("SparseSigmoid", lambda x: F.sparse_sigmoid(x)),
+    "tanh": Function("Tanh", lambda x: F.tanh(x)),
+    "tanh_shrink": Function("TanhShrink", lambda x: F.tanh_shrink(x)),
+    "hard_tanh": Function("HardTanh", lambda x: F.hard_tanh(x)),
+    "hard_shrink": Function("HardShrink", lambda x: F.hard_shrink(x)),
+    "soft_shrink": Function("SoftShrink", lambda x: F.soft_shrink(x)),
+    "softplus": Function("Softplus", lambda x: F.softplus(x)),
+    "softsign": Function("Softsign", lambda x: F.softsign(x)),
+    "squareplus": Function("Squareplus", lambda x: F.squareplus(x)),
+    "sparse_plus": Function("SparsePlus", lambda x: F.sparse_plus(x)),
+    "mish": Function("Mish", lambda x: F.mish(x)),
+    "exponential": Function("Exp", lambda x: F.exp(x)),
+    "softmax": Function("Softmax", lambda x: F.softmax(x)),
+    "log_softmax": Function("LogSoftmax", lambda x: F.log_softmax(x)),
+    "sparsemax": Function("Sparsemax", lambda x: F.sparsemax(x)),
+    "glu": Function("Glu", lambda x: F.glu(x)),
+    "linear": Function("Identity", lambda x: x),
+}
+
+#: Keras 2's hard sigmoid has another slope.
+KERAS2_FUNCTIONS = {"hard_sigmoid": Function("HardSigmoid", lambda x: F.hard_sigmoid(x, alpha=0.2, beta=0.5))}
+
+
+def activation_name(value: Any) -> str | None:
+    """The name of an activation in a configuration: a string, null, or an object around a function's name;
+    None for anything else, such as a layer."""
+    if value is None:
+        return "linear"
+    if isinstance(value, dict) and value.get("class_name") == "function":
+        value = value.get("config")
+    return value if isinstance(value, str) else None
+
+
+def refused_activation(described: Layer) -> str | None:
+    value = described.fields.get("activation", None)
+    if activation_name(value) in FUNCTIONS:
+        return None
+    if isinstance(value, dict) and value.get("class_name") in LAYER_FUNCTIONS:
+        return None
+    shown = value.get("class_name") if isinstance(value, dict) else value
+    return f"activation {shown!r}"
+
+
+def activate(call: LayerCall, x: Value) -> Value:
+    """The activation that the layer's configuration names, applied and labelled."""
+    value = call.fields.get("activation", None)
+    if isinstance(value, dict) and value.get("class_name") in LAYER_FUNCTIONS:
+        function = LAYER_FUNCTIONS[value["class_name"]](Fields(value.get("config"), call.fields.place))
+    else:
+        name = activation_name(value)
+        function = (KERAS2_FUNCTIONS.get(name) if call.keras2 else None) or FUNCTIONS[name]
+    return x if function is FUNCTIONS["linear"] else call.label(function.op, function.op, function.apply(x))
+
+
+def relu(fields: Fields) -> Function:
+    """f(x) = max_value where x ≥ max_value, x where x ≥ threshold, else negative_slope · (x - threshold)"""
+    top = fields.get("max_value", None)
+    top = None if top is None else fields.number("max_value")
+    slope, threshold = (fields.number(key) if fields.get(key, None) is not None else 0.0
+                        for key in ("negative_slope", "threshold"))
+    if threshold == 0 and top is None:
+        return Function("LeakyRelu", lambda x: F.leaky_relu(x, alpha=slope)) if slope else FUNCTIONS["relu"]
+    if threshold == 0 and top == 6 and not slope:
+        return FUNCTIONS["relu6"]
+
+    def apply(x: Value) -> Value:
+        above = F.threshold(x, threshold=threshold, value=0.0) if threshold else F.relu(x)
+        above = above if top is None else F.clip(above, low=0.0, high=top)
+        return F.sub(above, F.mul(F.relu(F.sub(threshold, x)), slope)) if slope else above
+    return Function("Relu", apply)
+
+
+def leaky_relu(fields: Fields) -> Function:
+    key = "negative_slope" if "negative_slope" in fields else "alpha"
+    slope = fields.number(key, 0.3)
+    return Function("LeakyRelu", lambda x: F.leaky_relu(x, alpha=slope))
+
+
+def elu(fields: Fields) -> Function:
+    alpha = fields.number("alpha", 1.0)
+    return Function("Elu", lambda x: F.elu(x, alpha=alpha))
+
+
+def softmax(fields: Fields) -> Function:
+    axes = fields.integers("axis", -1)
+    if len(axes) == 1:
+        return Function("Softmax", lambda x: F.softmax(x, axis=axes[0]))
+    return Function("Softmax", lambda x: F.exp(F.sub(x, F.reduce_logsumexp(x, axes=axes, keepdims=True))))
+
+
+def thresholded_relu(fields: Fields) -> Function:
+    theta = fields.number("theta", 1.0)
+    return Function("Mul", lambda x: F.mul(x, F.cast(F.greater(x, theta), dtype=x.type.dtype)))
+
+
+#: Layers without weights that are functions of their configuration; they may also stand as an activation.
+LAYER_FUNCTIONS: dict[str, Callable[[Fields], Function]] = {
+    "ReLU": relu, "LeakyReLU": leaky_relu, "ELU": elu, "Softmax": softmax, "ThresholdedReLU": thresholded_relu}
+
+
+@layer(*LAYER_FUNCTIONS)
+def activation_layer(call: LayerCall) -> Value:
+    function = LAYER_FUNCTIONS[call.layer.kind](call.fields)
+    return call.label(function.op, function.op, function.apply(call.number))
+
+
+@layer("Activation", refused=refused_activation)
+def activation(call: LayerCall) -> Value:
+    keeps_integers = activation_name(call.fields.get("activation", None)) in ("linear", "relu")
+    x = call.x if keeps_integers else call.number
+    y = activate(call, x)
+    return y if y is not x else call.label("Identity", "Identity", y)
+
+
+@layer("PReLU", weights=lambda _: (("alpha",), ()))
+def prelu(call: LayerCall) -> Value:
+    x = call.number
+    shared = call.fields.get("shared_axes", None)
+    axes = () if shared is None else call.fields.integers("shared_axes")
+    alpha = call.weight("alpha", [1 if i in axes or i - x.type.rank in axes else dim
+                                  for i, dim in enumerate(x.type.shape) if i])
+    negative = F.mul(F.neg(alpha), F.relu(F.neg(x)))
+    return call.label("add", "AddV2", F.add(F.relu(x), negative))

@@ -1,0 +1,261 @@
+"""The architecture of a model in one form, from the configurations of all versions of Keras.
+
+A Sequential model is a Functional one whose layers are called one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from castiron.errors import ModelError
+from castiron.frontends.keras.fields import Fields, is_integer
+
+MAX_LAYERS = 20_000
+MAX_NESTED_MODELS = 16
+MAX_NESTED_ARGUMENTS = 16
+
+FUNCTIONAL = ("Functional", "Model")
+MODELS = ("Sequential", *FUNCTIONAL)
+
+#: Where older files keep the input shape of a Sequential model: in its first layer.
+_SHAPE_KEYS = ("batch_shape", "batch_input_shape")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Output ``output`` of call number ``call`` of a layer."""
+
+    layer: str
+    call: int
+    output: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one call of a layer: JSON values whose tensors are Refs."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def refs(self) -> list[Ref]:
+        return tensors([*self.args, self.kwargs])
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer. ``path`` are the names of the models around it and its own. ``operation``: a recorded
+    function such as keras.ops.add, which Keras doesn't count as a layer. ``custom``: not one of Keras's
+    own classes. ``shared`` identifies it where it occurs in several models."""
+
+    kind: str
+    fields: Fields
+    path: tuple[str, ...]
+    calls: tuple[Call, ...]
+    operation: bool = False
+    custom: bool = False
+    shared: int | None = None
+    model: Model | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A graph of layers, in the file's order."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[Ref, ...]
+
+    def walk(self) -> Iterator[Layer]:
+        """Every layer that is no model, those of nested models in their place."""
+        for layer in self.layers:
+            if layer.model:
+                yield from layer.model.walk()
+            else:
+                yield layer
+
+
+def tensors(value: Any) -> list[Ref]:
+    """The Refs in nested lists and objects, in order."""
+    if isinstance(value, Ref):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [ref for item in items for ref in tensors(item)]
+
+
+def parse(config: dict[str, Any], place: str) -> Model:
+    """The model that a file's configuration describes; ModelError if it is none of Keras's own kinds."""
+    if config.get("class_name") not in MODELS:
+        raise ModelError(f"{place}: the model is a {config.get('class_name')!r}, a class whose code the file "
+                         "doesn't hold. Rebuild it as a Sequential or Functional model, or export it as a "
+                         "SavedModel with model.export('folder'), and build that")
+    return _Parser(place).model(config, ())
+
+
+class _Parser:
+    def __init__(self, place: str):
+        self.place = place
+        self.layers = 0
+
+    def model(self, entry: dict[str, Any], around: tuple[str, ...]) -> Model:
+        if len(around) > MAX_NESTED_MODELS:
+            raise ModelError(f"{self.place}: models are nested more than {MAX_NESTED_MODELS} deep")
+        config = entry.get("config")
+        if isinstance(config, list):  # Keras before 2.2.3 stored a Sequential model's layers alone
+            config = {"name": entry.get("name", "sequential"), "layers": config}
+        fields = Fields(config, f"{self.place}: {'/'.join(around) or 'model'}")
+        path = (*around, fields.text("name"))
+        entries = fields.get("layers")
+        if not isinstance(entries, list) or not entries:
+            raise fields.error("layers", entries, "a list of layers")
+        parsed = [self.layer(e, path) for e in entries]
+        if len({layer.name for layer, _ in parsed}) != len(parsed):
+            raise ModelError(f"{fields.place}: several layers have the same name")
+        if entry["class_name"] == "Sequential":
+            shape = config.get("build_input_shape") or (entry.get("build_config") or {}).get("input_shape")
+            return _chain(path, [layer for layer, _ in parsed], shape)
+        return _connect(fields, path, parsed)
+
+    def layer(self, entry: Any, around: tuple[str, ...]) -> tuple[Layer, Any]:
+        """A layer without its calls, and what the file says of them."""
+        self.layers += 1
+        if self.layers > MAX_LAYERS:
+            raise ModelError(f"{self.place}: more than {MAX_LAYERS} layers")
+        outer = Fields(entry, f"{self.place}: layer #{self.layers}")
+        kind = outer.text("class_name")
+        config = {} if isinstance(entry.get("config"), list) else outer.get("config")
+        name = outer.text("name", config.get("name") if isinstance(config, dict) else None)
+        path = (*around, name)
+        fields = Fields(config, f"{self.place}: layer {'/'.join(path[1:])!r} ({kind})")
+        module, registered = outer.get("module", None), outer.get("registered_name", None)
+        layer = Layer(
+            kind, fields, path, (),
+            operation=kind != "InputLayer" and not {"trainable", "dtype"} & config.keys(),
+            custom=registered not in (None, kind) or not str(module or "keras").startswith("keras"),
+            shared=entry.get("shared_object_id") if is_identity(entry.get("shared_object_id")) else None)
+        if kind in MODELS:
+            inner = self.model({**entry, "name": name}, around)
+            layer = replace(layer, model=replace(inner, name=name), operation=False, custom=False)
+        return layer, entry.get("inbound_nodes", [])
+
+
+def is_identity(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _chain(path: tuple[str, ...], layers: list[Layer], shape: Any) -> Model:
+    """The layers of a Sequential model, each called on the one before it."""
+    first = layers[0]
+    if first.kind != "InputLayer":
+        config = {"name": f"{first.name}_input"}
+        source = first
+        while source.model:
+            source = source.model.layers[0]
+        for key in _SHAPE_KEYS:
+            shape = shape or source.fields.get(key, None)
+        if shape:
+            config["batch_shape"] = shape
+        if "dtype" in source.fields and source.kind in ("InputLayer", "Embedding"):
+            config["dtype"] = source.fields.get("dtype")
+        place = first.fields.place.rpartition(": ")[0]
+        layers = [Layer("InputLayer", Fields(config, f"{place}: layer {config['name']!r} (InputLayer)"),
+                        (*path, config["name"]), ()), *layers]
+    called = [layers[0], *(replace(layer, calls=(Call((Ref(before.name, 0, 0),), {}),))
+                           for before, layer in pairwise(layers))]
+    return Model(path[-1], tuple(called), (Ref(called[0].name, 0, 0),), (Ref(called[-1].name, 0, 0),))
+
+
+def _connect(fields: Fields, path: tuple[str, ...], parsed: list[tuple[Layer, Any]]) -> Model:
+    """The layers of a Functional model with their calls. Files count the calls of a nested model from 1,
+    except that Keras 3 counts them from 0 inside of calls."""
+    layers, modern = [], True
+    for layer, nodes in parsed:
+        if not isinstance(nodes, list):
+            raise layer.fields.error("inbound_nodes", nodes, "a list")
+        modern = modern and all(isinstance(node, dict) for node in nodes)
+        layers.append(replace(layer, calls=tuple(_call(node, layer.fields) for node in nodes)))
+    inputs = tensors(_resolve(fields.get("input_layers"), fields, old=True))
+    outputs = tensors(_resolve(fields.get("output_layers"), fields, old=True))
+    if not outputs:
+        raise ModelError(f"{fields.place}: has no outputs")
+
+    count = {layer.name: max(1, len(layer.calls)) for layer in layers}
+    inner = [ref for layer in layers for call in layer.calls for ref in call.refs]
+    first = dict.fromkeys(count, 0)
+    first_of_outputs = first
+    if modern:
+        first_of_outputs = {layer.name: int(layer.kind in FUNCTIONAL) for layer in layers}
+    else:
+        for ref in (*inner, *outputs):
+            if ref.layer in count and ref.call >= count[ref.layer] > 0:
+                first[ref.layer] = 1
+
+    def renumber(value: Any, first: dict[str, int]) -> Any:
+        if isinstance(value, Ref):
+            if value.layer not in count:
+                raise ModelError(f"{fields.place}: refers to a layer {value.layer!r} that isn't there")
+            number = 0 if count[value.layer] == 1 else value.call - first[value.layer]
+            if not 0 <= number < count[value.layer]:
+                raise ModelError(f"{fields.place}: refers to call {value.call} of layer {value.layer!r}, which is "
+                                 f"called {count[value.layer]} times")
+            return replace(value, call=number)
+        if isinstance(value, dict):
+            return {k: renumber(v, first) for k, v in value.items()}
+        return [renumber(v, first) for v in value] if isinstance(value, list) else value
+
+    def renumbered(call: Call) -> Call:
+        return Call(tuple(renumber(list(call.args), first)), renumber(call.kwargs, first))
+
+    layers = [replace(layer, calls=tuple(map(renumbered, layer.calls))) for layer in layers]
+    return Model(path[-1], tuple(layers), tuple(renumber(inputs, first)),
+                 tuple(renumber(outputs, first_of_outputs)))
+
+
+def _call(node: Any, fields: Fields) -> Call:
+    """One entry of ``inbound_nodes``: an object with args and kwargs in Keras 3; in Keras 2 the list
+    [layer, call, output, kwargs] of the first argument, or a nest of such lists."""
+    if isinstance(node, dict) and isinstance(node.get("args"), list) and isinstance(node.get("kwargs", {}), dict):
+        return Call(tuple(_resolve(node["args"], fields)), _resolve(node.get("kwargs", {}), fields))
+    if not isinstance(node, list):
+        raise fields.error("inbound_nodes", node, "a list of calls")
+    first = node
+    while isinstance(first, list) and first and not _is_old_tensor(first):
+        first = first[0]
+    kwargs = first[3] if isinstance(first, list) and len(first) == 4 and isinstance(first[3], dict) else {}
+    value = _resolve(node, fields, old=True)
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return Call((value,), _resolve(kwargs, fields, old=True))
+
+
+def _is_old_tensor(value: Any) -> bool:
+    return (isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str)
+            and is_integer(value[1]))
+
+
+def _resolve(value: Any, fields: Fields, old: bool = False, depth: int = 0) -> Any:
+    """The value with every tensor in it as a Ref, and every recorded constant as itself."""
+    if depth > MAX_NESTED_ARGUMENTS:
+        raise ModelError(f"{fields.place}: arguments are nested too deeply")
+    if old and _is_old_tensor(value):
+        if value[0] == "_CONSTANT_VALUE":
+            return value[2]
+        if not is_integer(value[2]) or value[1] < 0 or value[2] < 0:
+            raise fields.error("tensor", value, "[layer, call, output]")
+        return Ref(value[0], value[1], value[2])
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        history = value["config"].get("keras_history") if isinstance(value.get("config"), dict) else None
+        if not _is_old_tensor(history):
+            raise fields.error("keras_history", history, "[layer, call, output]")
+        return _resolve(history, fields, old=True, depth=depth)
+    if isinstance(value, dict):
+        return {k: _resolve(v, fields, old, depth + 1) for k, v in value.items()}
+    return [_resolve(v, fields, old, depth + 1) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,122 @@
+"""Where the weights of each layer lie in a Keras file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import h5py
+import numpy as np
+
+from castiron.errors import ModelError
+from castiron.frontends.keras import hdf5
+from castiron.frontends.keras.archive import Archive
+from castiron.frontends.keras.model import Layer, Model
+
+#: The names of a layer's weights: the trainable ones, then the others.
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+class Weights:
+    """The weights of a model, read when asked for."""
+
+    def __init__(self, archive: Archive, model: Model, names: Callable[[Layer], Names]):
+        self._archive = archive
+        self._names = names
+        self._found: dict[tuple[str, ...], str | Sequence[str]] = {}
+        if archive.legacy:
+            self._locate_legacy(model)
+        else:
+            self._locate(model)
+
+    def locate(self, layer: Layer, name: str) -> str | None:
+        """The path of a weight in the file; the same for a layer that several models share."""
+        found = self._found.get(layer.path)
+        trainable, others = self._names(layer)
+        index = (*trainable, *others).index(name)
+        if isinstance(found, str):
+            return f"{found}/vars/{index}"
+        return found[index] if found else None
+
+    def read(self, layer: Layer, name: str, shape: tuple) -> np.ndarray:
+        """A weight of the given shape; ModelError if it isn't there or has another shape."""
+        path = self.locate(layer, name)
+        expected = f"[{','.join(map(str, shape))}]"
+        dataset = hdf5.member(self._archive.weights, path, layer.fields.place) if path else None
+        if not isinstance(dataset, h5py.Dataset):
+            raise ModelError(f"{layer.fields.place}: weight {name!r} is missing; expected shape {expected}")
+        if dataset.shape != tuple(shape):
+            raise ModelError(f"{layer.fields.place}: weight {name!r} has shape "
+                             f"[{','.join(map(str, dataset.shape or ()))}]; expected {expected}")
+        return hdf5.read(dataset, f"{layer.fields.place}: weight {name!r}")
+
+    def _locate(self, model: Model) -> None:
+        """`.keras`: ``layers/dense_1/vars/0``, numbered among the layers of one class in one model. Keras
+        2.12 to 2.14 name the container otherwise, and there a layer that has weights counts twice; later
+        Keras 2 doesn't count a layer again that an earlier model holds."""
+        weights, place = self._archive.weights, self._archive.place
+        older = "_layer_checkpoint_dependencies"
+        doubled = hdf5.member(weights, "layers", place) is None and hdf5.member(weights, older, place) is not None
+        container = older if doubled else "layers"
+        seen: dict[int, str] = {}
+
+        def visit(model: Model, prefix: str) -> None:
+            count: dict[str, int] = {}
+            for layer in model.layers:
+                if layer.operation:
+                    continue
+                known = seen.get(layer.shared) if layer.shared is not None else None
+                if known and self._archive.keras2 and not doubled:
+                    self._found[layer.path] = known
+                    continue
+                kind = snake_case(layer.kind)
+                number = count.get(kind, 0)
+                weighted = any(map(any, map(self._names, layer.model.walk() if layer.model else [layer])))
+                count[kind] = number + (2 if doubled and weighted else 1)
+                path = known or f"{prefix}{container}/{kind}{f'_{number}' if number else ''}"
+                if layer.shared is not None:
+                    seen[layer.shared] = path
+                self._found[layer.path] = path
+                if layer.model:
+                    visit(layer.model, f"{path}/")
+
+        visit(model, "")
+
+    def _locate_legacy(self, model: Model) -> None:
+        """`.h5`: one group for each layer of the outermost model; a nested model's holds the trainable
+        weights of all its layers, then the others."""
+        weights, place = self._archive.weights, f"{self._archive.place}: model_weights"
+        for layer in model.layers:
+            if layer.operation:
+                continue
+            group = hdf5.member(weights, layer.name, place)
+            names = hdf5.strings(group, "weight_names", place) if isinstance(group, h5py.Group) else None
+            if names is None:
+                continue
+            paths = [f"{layer.name}/{name}" for name in names]
+            inner = list(layer.model.walk()) if layer.model else [layer]
+            unique = list({id(i) if i.shared is None else i.shared: i for i in reversed(inner)}.values())[::-1]
+            expected = sum(len(part) for i in unique for part in self._names(i))
+            if len(paths) != expected:
+                wanted = ", ".join(f"{'/'.join(i.path[1:])}/{name}"
+                                   for i in unique for part in self._names(i) for name in part)
+                raise ModelError(f"{layer.fields.place}: the file holds {len(paths)} weights; expected {expected}"
+                                 f"{': ' if wanted else ''}{wanted}")
+            position = iter(paths)
+            found: dict[int, list[str]] = {id(i): [] for i in unique}
+            for frozen in (False, True):
+                for i in unique:
+                    trainable, others = self._names(i)
+                    is_frozen = i.fields.get("trainable", True) is False
+                    taken = (0 if is_frozen else len(trainable)) if not frozen else (
+                        len(trainable) + len(others) if is_frozen else len(others))
+                    found[id(i)] += [next(position) for _ in range(taken)]
+            shared = {i.shared: found[id(i)] for i in unique if i.shared is not None}
+            for i in inner:
+                self._found[i.path] = found.get(id(i)) or shared.get(i.shared, [])
+
+
+def snake_case(name: str) -> str:
+    """``RMSNormalization`` as ``rms_normalization``: how Keras derives names from classes."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
