@@ -62,13 +62,13 @@ INLINE f32x16 v_exp2(f32x16 x) {
     return v_scale(v_exp_reduced(r, &zero) + 1.0f, v_i32(v_select(v_is_nan(n), v_splat(0.0f), n)));
 }
 
-/* 2^n e^r - 1 = 2^n (e^r - 1) + (2^n - 1); halved inside so that 2^128 never appears. */
+/* 2^n e^r - 1 = 2^n (e^r - 1) + (2^n - 1); halved inside so that 2^128 never appears. Tiny x is its own answer. */
 INLINE f32x16 v_expm1(f32x16 x) {
     i32x16 n;
     f32x16 e = v_exp_reduced(v_clamp(x, -18.0f, 89.0f), &n);
     f32x16 half = v_power_of_two(n - 1);
     f32x16 y = v_fma(e, half, half - 0.5f);
-    return v_select(x == 0.0f, x, y + y);
+    return v_select(v_abs(x) < 0x1p-26f, x, y + y);
 }
 
 /* 1 / (1 + e^-x), as e^x / (1 + e^x) for negative x, which keeps its relative precision to the last. What

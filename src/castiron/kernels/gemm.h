@@ -26,17 +26,18 @@ struct epilogue {
 #if defined(__AVX512F__)
 #define GEMM_ROWS 6
 #define GEMM_PANELS 4
-#define GEMM_ROW_SUMS 8
+#define GEMM_STRIP_SUMS 8
 #elif defined(__AVX2__) || defined(__aarch64__)
 #define GEMM_ROWS 6
 #define GEMM_PANELS 2
-#define GEMM_ROW_SUMS 4
+#define GEMM_STRIP_SUMS 4
 #else
-#define GEMM_ROWS 3
+#define GEMM_ROWS 2
 #define GEMM_PANELS 1
-#define GEMM_ROW_SUMS 2
+#define GEMM_STRIP_SUMS 2
 #endif
 #define GEMM_TILE_VECTORS 24 /* no tile above is larger */
+#define GEMM_STRIP_VECTORS (GEMM_STRIP_SUMS > 4 ? GEMM_STRIP_SUMS : 4)
 
 #define GEMM_WAYS(n) ((n) <= 32 ? 4 : (n) <= 64 ? 2 : 1)
 
@@ -51,6 +52,14 @@ INLINE struct gemm_split gemm_split(int64_t total, int64_t most) {
     int64_t count = (total + most - 1) / most, size = total / count;
     return (struct gemm_split){count, size, total - size * count};
 }
+
+/* What comes after waits for x, as the compiler sees it: else it loads a whole column of A before its first use,
+ * for which registers do not suffice. No instruction. */
+#if defined(__AVX512F__)
+#define GEMM_IN_ORDER(x) __asm__ volatile("" : "+v"(x)::"memory")
+#else
+#define GEMM_IN_ORDER(x) (void)0
+#endif
 
 /* tile[row][panel] of a tile with constant rows and panels. */
 INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const float *a, int64_t lda,
@@ -70,7 +79,10 @@ INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const fl
             for (int i = 0; i < rows; i++) {
                 f32x16 x = v_splat(a[i * lda + p]);
 #pragma clang loop unroll(full)
-                for (int j = 0; j < panels; j++) sum[i][j] = v_fma(x, column[j], sum[i][j]);
+                for (int j = 0; j < panels; j++) {
+                    sum[i][j] = v_fma(x, column[j], sum[i][j]);
+                    GEMM_IN_ORDER(sum[i][j]);
+                }
             }
         }
 #pragma clang loop unroll(full)
@@ -84,8 +96,8 @@ INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const fl
 }
 
 /* tile[panel] of one row, all ways side by side in registers. */
-INLINE void gemm_row_body(const int panels, const int ways, int64_t k, const float *a, const float *b, f32x16 *tile) {
-    f32x16 sum[GEMM_ROW_SUMS > 4 ? GEMM_ROW_SUMS : 4];
+INLINE void gemm_strip_body(const int panels, const int ways, int64_t k, const float *a, const float *b, f32x16 *tile) {
+    f32x16 sum[GEMM_STRIP_VECTORS];
 #pragma clang loop unroll(full)
     for (int s = 0; s < ways * panels; s++) sum[s] = v_splat(0.0f);
     int64_t p = 0;
@@ -113,22 +125,21 @@ INLINE void gemm_row_body(const int panels, const int ways, int64_t k, const flo
     }
 }
 
-#define GEMM_TILES(T) GEMM_TILES_OF_ROWS(T, 1) GEMM_TILES_OF_ROWS(T, 2) GEMM_TILES_OF_ROWS(T, 3) GEMM_TALL_TILES(T)
+/* What fits registers: tiles (rows, panels), and rows (panels, ways). */
 #if defined(__AVX512F__)
-#define GEMM_TILES_OF_ROWS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
-#define GEMM_TALL_TILES(T) GEMM_TILES_OF_ROWS(T, 4) GEMM_TILES_OF_ROWS(T, 5) GEMM_TILES_OF_ROWS(T, 6)
-#define GEMM_ROW_KERNELS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(4, 1) T(5, 1) T(6, 1) T(7, 1) T(8, 1)
-INLINE int64_t gemm_tile_panels(int64_t rows) { return rows ? 4 : 4; }
+#define GEMM_ACROSS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
+#define GEMM_TILES(T) \
+    GEMM_ACROSS(T, 1) GEMM_ACROSS(T, 2) GEMM_ACROSS(T, 3) GEMM_ACROSS(T, 4) GEMM_ACROSS(T, 5) GEMM_ACROSS(T, 6)
+#define GEMM_STRIPS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(4, 1) T(5, 1) T(6, 1) T(7, 1) T(8, 1)
+INLINE int64_t gemm_tile_panels(int64_t) { return 4; }
 #elif defined(__AVX2__) || defined(__aarch64__)
-#define GEMM_TILES_OF_ROWS(T, rows) T(rows, 1) T(rows, 2)
-#define GEMM_TALL_TILES(T) T(4, 1) T(5, 1) T(6, 1)
-#define GEMM_ROW_KERNELS(T) T(1, 4) T(1, 2) T(2, 2) T(2, 1) T(3, 1) T(4, 1)
-INLINE int64_t gemm_tile_panels(int64_t rows) { return rows <= 3 ? 2 : 1; }
+#define GEMM_TILES(T) T(1, 1) T(1, 2) T(2, 1) T(2, 2) T(3, 1) T(4, 1) T(5, 1) T(6, 1)
+#define GEMM_STRIPS(T) T(1, 4) T(1, 2) T(2, 2) T(2, 1) T(3, 1) T(4, 1)
+INLINE int64_t gemm_tile_panels(int64_t rows) { return rows <= 2 ? 2 : 1; }
 #else
-#define GEMM_TILES_OF_ROWS(T, rows) T(rows, 1)
-#define GEMM_TALL_TILES(T)
-#define GEMM_ROW_KERNELS(T) T(1, 2) T(1, 1) T(2, 1)
-INLINE int64_t gemm_tile_panels(int64_t rows) { return rows ? 1 : 1; }
+#define GEMM_TILES(T) T(1, 1) T(2, 1)
+#define GEMM_STRIPS(T) T(1, 2) T(1, 1) T(2, 1)
+INLINE int64_t gemm_tile_panels(int64_t) { return 1; }
 #endif
 
 #define GEMM_TILE_KERNEL(rows, panels) \
@@ -138,19 +149,19 @@ INLINE int64_t gemm_tile_panels(int64_t rows) { return rows ? 1 : 1; }
     }
 GEMM_TILES(GEMM_TILE_KERNEL)
 
-#define GEMM_ROW_KERNEL(panels, ways) \
-    NOINLINE void gemm_row_##panels##x##ways(int64_t k, const float *a, const float *b, f32x16 *tile) { \
-        gemm_row_body(panels, ways, k, a, b, tile); \
+#define GEMM_STRIP_KERNEL(panels, ways) \
+    NOINLINE void gemm_strip_##panels##x##ways(int64_t k, const float *a, const float *b, f32x16 *tile) { \
+        gemm_strip_body(panels, ways, k, a, b, tile); \
     }
-GEMM_ROW_KERNELS(GEMM_ROW_KERNEL)
+GEMM_STRIPS(GEMM_STRIP_KERNEL)
 
 NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
                         int64_t ways, f32x16 *tile) {
     if (rows == 1) {
         switch (panels * 8 + ways) {
-#define GEMM_ROW_CASE(panels, ways) \
-        case panels * 8 + ways: gemm_row_##panels##x##ways(k, a, b, tile); return;
-            GEMM_ROW_KERNELS(GEMM_ROW_CASE)
+#define GEMM_STRIP_CASE(panels, ways) \
+        case panels * 8 + ways: gemm_strip_##panels##x##ways(k, a, b, tile); return;
+            GEMM_STRIPS(GEMM_STRIP_CASE)
         }
     }
     switch (rows * 8 + panels) {
@@ -163,15 +174,38 @@ NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a,
 /* Panels worked on at once for so many rows: what registers hold. */
 INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
     if (rows > 1) return gemm_tile_panels(rows);
-    return GEMM_ROW_SUMS > ways ? GEMM_ROW_SUMS / ways : 1;
+    return GEMM_STRIP_SUMS > ways ? GEMM_STRIP_SUMS / ways : 1;
 }
 
+/* Layers up to so many weights get code of their own for a single row when n and k are constants: a call and loop
+ * counts would take as long as the sums. */
+#define GEMM_STRAIGHT 8192
+
 /* Defines name(): C[0..m-1][0..n-1] = EPILOGUE(A B). EPILOGUE(sum, e, row, column, count) is an expression of 16
- * floats, the values of `row` at `column`.. `column`+15, of which the first `count` exist. It may be evaluated
- * for any order of tiles, once for each element. m >= 0, n >= 1, k >= 0; strides count elements. */
+ * floats, the values of `row` at `column`.. `column`+15, of which the first `count` exist. It is evaluated once for
+ * each element, in any order. m >= 0, n >= 1, k >= 0; strides count elements. */
 #define GEMM_DEFINE(name, EPILOGUE) \
-    NOINLINE void name(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c, \
-                       int64_t ldc, const struct epilogue *e) { \
+    INLINE void name##_finish(f32x16 sum, int64_t row, int64_t column, int64_t n, float *c, \
+                              const struct epilogue *e) { \
+        int64_t count = n - column < LANES ? n - column : LANES; \
+        f32x16 y = EPILOGUE(sum, e, row, column, count); \
+        if (count == LANES) v_store(c + column, y); \
+        else v_store_n(c + column, y, count); \
+    } \
+    INLINE void name##_straight(int64_t n, int64_t k, const float *a, const float *b, float *c, \
+                                const struct epilogue *e) { \
+        const int ways = GEMM_WAYS(n), panels = (int)((n + LANES - 1) / LANES), wide = (int)gemm_panels(1, ways); \
+        _Pragma("clang loop unroll(full)") \
+        for (int panel = 0; panel < panels; panel += wide) { \
+            f32x16 sum[GEMM_STRIP_VECTORS]; \
+            int across = panels - panel < wide ? panels - panel : wide; \
+            gemm_strip_body(across, ways, k, a, b + panel * LANES * k, sum); \
+            _Pragma("clang loop unroll(full)") \
+            for (int j = 0; j < across; j++) name##_finish(sum[j], 0, (panel + j) * LANES, n, c, e); \
+        } \
+    } \
+    NOINLINE void name##_tiled(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, \
+                               float *c, int64_t ldc, const struct epilogue *e) { \
         f32x16 tile[GEMM_TILE_VECTORS]; \
         int64_t ways = GEMM_WAYS(n); \
         struct gemm_split rows = gemm_split(m, GEMM_ROWS); \
@@ -184,16 +218,17 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
                 gemm_tile(down, across, k, a + row * lda, lda, b + panel * LANES * k, ways, tile); \
                 const f32x16 *sum = tile; \
                 for (int64_t end = row + down; row < end; row++) \
-                    for (int64_t j = 0; j < across; j++) { \
-                        int64_t column = (panel + j) * LANES, count = n - column < LANES ? n - column : LANES; \
-                        f32x16 y = EPILOGUE((*sum), e, row, column, count); \
-                        sum++; \
-                        if (count == LANES) v_store(c + row * ldc + column, y); \
-                        else v_store_n(c + row * ldc + column, y, count); \
-                    } \
+                    for (int64_t j = 0; j < across; j++) \
+                        name##_finish(*sum++, row, (panel + j) * LANES, n, c + row * ldc, e); \
             } \
             panel += across; \
         } \
+    } \
+    INLINE void name(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c, \
+                     int64_t ldc, const struct epilogue *e) { \
+        if (__builtin_constant_p(n) && __builtin_constant_p(k) && n * k <= GEMM_STRAIGHT && m == 1) \
+            name##_straight(n, k, a, b, c, e); \
+        else name##_tiled(m, n, k, a, lda, b, c, ldc, e); \
     }
 
 /* Packs a run-time B [k, n], element (p, j) at b[p * row_stride + j * column_stride], into panels. */

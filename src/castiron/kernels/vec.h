@@ -119,8 +119,14 @@ DEFINE_LOAD_N(f32, float)
 DEFINE_LOAD_N(i32, int32_t)
 #endif
 #if defined(__AVX512F__)
-INLINE void v_store_n(float *p, f32x16 x, int64_t n) { __builtin_masked_store(v_first(n), x, p); }
-INLINE void v_store_n(int32_t *p, i32x16 x, int64_t n) { __builtin_masked_store(v_first(n), x, p); }
+#define DEFINE_MASKED_STORE(name, scalar) \
+    INLINE void v_store_n(scalar *p, name##x16 x, int64_t n) { \
+        if (__builtin_constant_p(n)) v_copy_n(p, (const scalar *)&x, n); \
+        else __builtin_masked_store(v_first(n), x, p); \
+    }
+DEFINE_MASKED_STORE(f32, float)
+DEFINE_MASKED_STORE(i32, int32_t)
+#undef DEFINE_MASKED_STORE
 #else
 DEFINE_STORE_N(f32, float)
 DEFINE_STORE_N(i32, int32_t)
@@ -186,6 +192,9 @@ DEFINE_FLOAT(f64x16)
 INLINE i32x16 v_is_nan(f32x16 x) { return x != x; }
 INLINE i32x16 v_is_inf(f32x16 x) { return v_abs(x) == V_INF; }
 INLINE i32x16 v_is_finite(f32x16 x) { return v_abs(x) < V_INF; }
+INLINE i32x16 v_is_nan(f64x16 x) { return v_mask32(x != x); }
+INLINE i32x16 v_is_inf(f64x16 x) { return v_mask32(v_abs(x) == (double)V_INF); }
+INLINE i32x16 v_is_finite(f64x16 x) { return v_mask32(v_abs(x) < (double)V_INF); }
 
 /* `a > b ? a : b` and `a < b ? a : b`: b where either is NaN. One instruction on x86, named so that no
  * rewriting of the comparison loses it. */
@@ -222,6 +231,8 @@ INLINE f64x16 v_less(f64x16 a, f64x16 b) { return a < b ? a : b; }
 /* Maximum and minimum: NaN where either is NaN, as numpy's maximum and minimum. */
 INLINE f32x16 v_max(f32x16 a, f32x16 b) { return v_select(v_is_nan(a), a, v_greater(a, b)); }
 INLINE f32x16 v_min(f32x16 a, f32x16 b) { return v_select(v_is_nan(a), a, v_less(a, b)); }
+INLINE f64x16 v_max(f64x16 a, f64x16 b) { return v_select(a != a, a, v_greater(a, b)); }
+INLINE f64x16 v_min(f64x16 a, f64x16 b) { return v_select(a != a, a, v_less(a, b)); }
 INLINE i32x16 v_max(i32x16 a, i32x16 b) { return a > b ? a : b; }
 INLINE i32x16 v_min(i32x16 a, i32x16 b) { return a < b ? a : b; }
 
@@ -249,6 +260,9 @@ REDUCE(f32, float, v_prod, PRODUCT_OF)
 REDUCE(f32, float, v_max_lane, MAX_OF)
 REDUCE(f32, float, v_min_lane, MIN_OF)
 REDUCE(f64, double, v_sum, SUM_OF)
+REDUCE(f64, double, v_prod, PRODUCT_OF)
+REDUCE(f64, double, v_max_lane, MAX_OF)
+REDUCE(f64, double, v_min_lane, MIN_OF)
 REDUCE(i32, int32_t, v_sum, SUM_OF)
 #undef REDUCE
 #undef SUM_OF
