@@ -13,9 +13,9 @@ from castiron.toolchain import Tools, zig
 HERE = Path(__file__).parent
 
 UNARY = (
-    "abs", "floor", "ceil", "trunc", "round", "sqrt", "relu", "rsqrt", "exp", "exp2", "expm1", "sigmoid", "tanh", "sinh",
-    "cosh", "log", "log2", "log10", "log1p", "softplus", "asinh", "acosh", "atanh", "erf", "erfc", "sin", "cos", "tan",
-    "asin", "acos", "atan",
+    "abs", "floor", "ceil", "trunc", "round", "sqrt", "relu", "rsqrt", "exp", "exp2", "expm1", "sigmoid", "tanh",
+    "sinh", "cosh", "log", "log2", "log10", "log1p", "softplus", "asinh", "acosh", "atanh", "erf", "erfc",
+    "sin", "cos", "tan", "asin", "acos", "atan",
 )  # fmt: skip
 BINARY = ("max", "min", "copysign", "pow", "atan2", "fmod", "floormod")
 DTYPES = ("f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
@@ -44,13 +44,15 @@ class Kernels:
         self._command = [*emulator, str(harness)]
         self._process = None
 
-    def __call__(self, entry: str, out: np.ndarray, *operands: np.ndarray, dimensions=(), place="end") -> np.ndarray:
-        """What the entry makes of `out`, which is not changed. It reads and writes nothing but its operands,
-        or the test fails."""
+    def __call__(
+        self, entry: str, out: np.ndarray, *operands: np.ndarray, dimensions=(), place="end", flush=False
+    ) -> np.ndarray:
+        """What the entry makes of `out`, which is not changed; with `flush`, subnormal numbers count as zero, as
+        in a predictor. It reads and writes nothing but its operands, or the test fails."""
         arrays = [np.ascontiguousarray(a) for a in (out, *operands)]
         sizes = [a.nbytes for a in arrays] + [0] * (4 - len(arrays))
         dimensions = [*dimensions, *[0] * (8 - len(dimensions))]
-        words = struct.pack("<14q", self._offsets[entry], PLACES[place], *dimensions, *sizes)
+        words = struct.pack("<15q", self._offsets[entry], PLACES[place], flush, *dimensions, *sizes)
         process = self._running()
         try:
             process.stdin.write(words + b"".join(a.tobytes() for a in arrays))
@@ -63,8 +65,8 @@ class Kernels:
             pytest.fail(f"{entry} at {self.level.name} touched memory outside its operands (status {status})")
         return np.frombuffer(answer, out.dtype).reshape(out.shape)
 
-    def unary(self, function: str, x: np.ndarray) -> np.ndarray:
-        return self(f"apply_{function}", np.empty_like(x), x, dimensions=[x.size])
+    def unary(self, function: str, x: np.ndarray, flush=False) -> np.ndarray:
+        return self(f"apply_{function}", np.empty_like(x), x, dimensions=[x.size], flush=flush)
 
     def binary(self, function: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return self(f"apply_{function}", np.empty_like(x), x, y, dimensions=[x.size])

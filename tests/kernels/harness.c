@@ -2,8 +2,8 @@
  * writes outside an operand ends the process. Linux only, on the kernel alone: no C library to build first.
  *
  * Standard input: the text's size and the text, then requests. A request is int64_t words: the entry's offset, where
- * operands lie (0: against the page after them, 1: against the page before), dimensions[8], bytes[4]; then the
- * operands. Standard output: for each request the first operand, as the entry left it. */
+ * operands lie (0: against the page after them, 1: against the page before), whether subnormal numbers count as zero,
+ * dimensions[8], bytes[4]; then the operands. Standard output: for each request the first operand, as the entry left it. */
 #include <stdint.h>
 
 #define PAGE 65536
@@ -19,6 +19,10 @@ static long kernel(long number, long a, long b, long c, long d, long e) {
                      : "rcx", "r11", "memory");
     return number;
 }
+static void set_flush(int64_t flush) {
+    uint32_t mode = flush ? 0x9fc0 : 0x1f80; /* MXCSR: masked exceptions; flush to zero, denormals are zero */
+    __asm__ volatile("ldmxcsr %0" ::"m"(mode));
+}
 __asm__(".globl _start\n_start: xor %ebp, %ebp\n and $-64, %rsp\n call run\n");
 #else
 enum { READ = 63, WRITE = 64, MMAP = 222, MPROTECT = 226, MUNMAP = 215, EXIT = 93 };
@@ -28,11 +32,15 @@ static long kernel(long number, long a, long b, long c, long d, long e) {
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 }
+static void set_flush(int64_t flush) {
+    uint64_t mode = flush ? 1 << 24 : 0; /* FPCR: flush to zero, inputs too */
+    __asm__ volatile("msr fpcr, %0" ::"r"(mode));
+}
 __asm__(".globl _start\n_start: bl run\n");
 #endif
 
 struct request {
-    int64_t offset, at_start, dimensions[8], bytes[OPERANDS];
+    int64_t offset, at_start, flush, dimensions[8], bytes[OPERANDS];
 };
 
 typedef void entry(const int64_t *dimensions, void **operands);
@@ -75,6 +83,7 @@ __attribute__((used)) void run(void) {
             operands[i] = pages[i] + (request.at_start ? 0 : whole_pages(bytes) - bytes);
             if (!transfer(READ, 0, operands[i], bytes)) leave(2);
         }
+        set_flush(request.flush);
         ((entry *)(text + request.offset))(request.dimensions, operands);
         if (!transfer(WRITE, 1, operands[0], request.bytes[0])) leave(2);
         for (int i = 0; i < OPERANDS; i++)

@@ -8,6 +8,7 @@ import pytest
 from kernels.guarded import BINARY, UNARY, same
 
 ULP = 2.0  # what elementary.h promises
+SMALLEST_NORMAL = 2.0**-126
 
 
 def sigmoid(x):
@@ -15,8 +16,8 @@ def sigmoid(x):
     return np.where(x < 0, e, 1.0) / (1.0 + e)
 
 
-REFERENCES = {name: getattr(np, name) for name in ("exp", "exp2", "expm1", "tanh", "sinh", "cosh", "log", "log2", "log10",
-                                                   "log1p", "sin", "cos", "tan")}
+NUMPY = ("exp", "exp2", "expm1", "tanh", "sinh", "cosh", "log", "log2", "log10", "log1p", "sin", "cos", "tan")
+REFERENCES = {name: getattr(np, name) for name in NUMPY}
 REFERENCES |= {name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")}
 REFERENCES |= {
     "sigmoid": sigmoid,
@@ -34,10 +35,11 @@ def sample():
     exponents = np.arange(256, dtype=np.uint32).repeat(24) << 23
     bits = exponents | rng.integers(0, 1 << 23, exponents.size, dtype=np.uint32)
     wide = np.concatenate([bits, bits | 0x80000000]).view(np.float32)
-    near = rng.uniform(-1, 1, 4000), rng.uniform(-12, 12, 6000), rng.uniform(-110, 110, 4000), 1 + rng.uniform(-0.5, 0.5, 3000)
-    special = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1.17549435e-38, 3.4028235e38, -3.4028235e38,
-               88.72284, 88.72283, -87.33655, -103.97208, -103.97209, 128.0, -149.0, -150.0, 127.99999]
-    return np.concatenate([wide, *(x.astype(np.float32) for x in near), np.array(special, np.float32)])
+    ranges = ((-1, 1, 4000), (-12, 12, 6000), (-110, 110, 4000), (0.5, 1.5, 3000))
+    near = [rng.uniform(low, high, count).astype(np.float32) for low, high, count in ranges]
+    special = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1.17549435e-38, 3.4028235e38,
+               -3.4028235e38, 88.72284, 88.72283, -87.33655, -103.97208, -103.97209, 128.0, -149.0, -150.0, 127.99999]
+    return np.concatenate([wide, *near, np.array(special, np.float32)])
 
 
 def ulps(y, exact):
@@ -70,6 +72,18 @@ def test_error_within_two_ulp(kernels, name):
     assert_close(name, kernels.unary(name, x), exact, x)
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_subnormals_may_count_as_zero(kernels, name):
+    x = sample()
+    flushed = np.where(np.abs(x) < SMALLEST_NORMAL, np.copysign(np.float32(0), x), x)
+    with np.errstate(all="ignore"):
+        exact = REFERENCES[name](flushed.astype(np.float64))
+    y = kernels.unary(name, x, flush=True)
+    with np.errstate(all="ignore"):
+        lost = np.abs(y - exact) <= SMALLEST_NORMAL
+    assert_close(name, np.where(lost, exact, y).astype(np.float32), exact, x)
+
+
 def test_every_function_is_tested():
     exact = {"abs", "floor", "ceil", "trunc", "round", "sqrt", "relu"}
     assert set(UNARY) == set(FUNCTIONS) | exact
@@ -77,12 +91,14 @@ def test_every_function_is_tested():
 
 def pairs():
     rng = np.random.default_rng(8)
-    special = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 1.5, -7.0, 1e10, 16777215.0, -16777217.0, 1e-45, 3e38,
-                        -3e38, np.inf, -np.inf, np.nan, 0.99999994, 1.0000001], np.float32)
+    special = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 1.5, -7.0, 1e10, 16777215.0, -16777217.0,
+                        1e-45, 3e38, -3e38, np.inf, -np.inf, np.nan, 0.99999994, 1.0000001], np.float32)
     grid = np.meshgrid(special, special)
     bits = rng.integers(0, 1 << 32, (2, 20000), dtype=np.uint32).view(np.float32)
-    small = rng.uniform(0.01, 10, 20000) * rng.choice([-1, 1], 20000), rng.integers(-40, 40, 20000) * rng.choice([1.0, 0.37], 20000)
-    return tuple(np.concatenate([grid[i].ravel(), bits[i], small[i].astype(np.float32)]) for i in range(2))
+    bases = rng.uniform(0.01, 10, 20000) * rng.choice([-1, 1], 20000)
+    powers = rng.integers(-40, 40, 20000) * rng.choice([1.0, 0.37], 20000)
+    small = bases.astype(np.float32), powers.astype(np.float32)
+    return tuple(np.concatenate([grid[i].ravel(), bits[i], small[i]]) for i in range(2))
 
 
 @pytest.mark.parametrize(("name", "reference"), [("pow", np.power), ("atan2", np.arctan2)])

@@ -5,9 +5,10 @@ import pytest
 
 from kernels.guarded import DTYPES, same
 
-NUMPY = {"f32": np.float32, "f64": np.float64} | {d: np.dtype(d[0] + str(int(d[1:]) // 8)) for d in DTYPES if d[0] != "f"}
-SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-45, 8388609.0],
-                   np.float32)  # fmt: skip
+NUMPY = {"f32": np.float32, "f64": np.float64}
+NUMPY |= {dtype: np.dtype(f"{dtype[0]}{int(dtype[1:]) // 8}") for dtype in DTYPES if dtype[0] != "f"}
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-45,
+                    8388609.0], np.float32)  # fmt: skip
 
 
 @pytest.mark.parametrize("place", ["start", "end"])
