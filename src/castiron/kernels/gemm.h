@@ -125,15 +125,15 @@ INLINE void gemm_strip_body(const int panels, const int ways, int64_t k, const f
     }
 }
 
-/* What fits registers: tiles (rows, panels), and rows (panels, ways). */
+/* What occurs and fits registers: tiles (rows, panels); for a single row, strips (panels, ways). */
 #if defined(__AVX512F__)
 #define GEMM_ACROSS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
 #define GEMM_TILES(T) \
-    GEMM_ACROSS(T, 1) GEMM_ACROSS(T, 2) GEMM_ACROSS(T, 3) GEMM_ACROSS(T, 4) GEMM_ACROSS(T, 5) GEMM_ACROSS(T, 6)
+    GEMM_ACROSS(T, 2) GEMM_ACROSS(T, 3) GEMM_ACROSS(T, 4) GEMM_ACROSS(T, 5) GEMM_ACROSS(T, 6)
 #define GEMM_STRIPS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(4, 1) T(5, 1) T(6, 1) T(7, 1) T(8, 1)
 INLINE int64_t gemm_tile_panels(int64_t) { return 4; }
 #elif defined(__AVX2__) || defined(__aarch64__)
-#define GEMM_TILES(T) T(1, 1) T(1, 2) T(2, 1) T(2, 2) T(3, 1) T(4, 1) T(5, 1) T(6, 1)
+#define GEMM_TILES(T) T(2, 1) T(2, 2) T(3, 1) T(4, 1) T(5, 1) T(6, 1)
 #define GEMM_STRIPS(T) T(1, 4) T(1, 2) T(2, 2) T(2, 1) T(3, 1) T(4, 1)
 INLINE int64_t gemm_tile_panels(int64_t rows) { return rows <= 2 ? 2 : 1; }
 #else
@@ -183,7 +183,8 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
 
 /* Defines name(): C[0..m-1][0..n-1] = EPILOGUE(A B). EPILOGUE(sum, e, row, column, count) is an expression of 16
  * floats, the values of `row` at `column`.. `column`+15, of which the first `count` exist. It is evaluated once for
- * each element, in any order. m >= 0, n >= 1, k >= 0; strides count elements. */
+ * each element, in any order. m >= 0, n >= 1, k >= 0; strides count elements. C overlaps neither A nor B, but may be
+ * an operand that the epilogue reads at the element it is asked for. */
 #define GEMM_DEFINE(name, EPILOGUE) \
     INLINE void name##_finish(f32x16 sum, int64_t row, int64_t column, int64_t n, float *c, \
                               const struct epilogue *e) { \
