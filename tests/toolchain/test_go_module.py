@@ -1,5 +1,6 @@
 import os
 import subprocess
+import types
 
 import pytest
 
@@ -45,6 +46,13 @@ def test_a_module_is_replaced_but_nothing_else_is(artifact, tools, runtime, tmp_
         go_module.package(artifact, [parse("linux/amd64")], out, tools)
     assert files(out) == sorted([*before, "internal/native/notes.txt"])
     assert sorted(os.listdir(tmp_path)) == ["model", "runtime"]
+
+
+def test_weights_that_cannot_be_linked_are_refused(artifact, tools, tmp_path):
+    large = types.SimpleNamespace(**vars(artifact) | {"weights": types.SimpleNamespace(nbytes=2**31)})
+    with pytest.raises(OutputError, match=r"the weights take 2\.00 GiB; an executable holds at most 1\.88 GiB"):
+        go_module.package(large, [host()], tmp_path / "model", tools)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_not_a_folder_for_a_module(artifact, tools, tmp_path):

@@ -50,6 +50,9 @@ def write(
     artifact: Artifact, platforms: Sequence[Platform], folder: Path, tools: Tools, module_path: str
 ) -> None:
     """Write the module into the new folder `folder`."""
+    if artifact.weights.nbytes > go.MAX_WEIGHT_BYTES:
+        raise OutputError(f"the weights take {artifact.weights.nbytes / 2**30:.2f} GiB; "
+                          f"an executable holds at most {go.MAX_WEIGHT_BYTES / 2**30:.2f} GiB")
     for file in runtime_files():
         copy = folder / file
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +81,10 @@ def _weights_file(platform: Platform) -> Path:
 def runtime_files() -> Iterator[Path]:
     """The runtime's own files, relative to RUNTIME, without its tests."""
     for path in sorted(RUNTIME.rglob("*")):
-        if path.is_file() and not path.name.endswith("_test.go") and "testdata" not in path.parts:
-            yield path.relative_to(RUNTIME)
+        file = path.relative_to(RUNTIME)
+        testing = file.name.endswith("_test.go") or any(f.endswith(("test", "testdata")) for f in file.parts[:-1])
+        if path.is_file() and not testing:
+            yield file
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -16,9 +16,10 @@ _FLAT_SCRIPT = Path(__file__).parent / "flat.ld"
 _WEIGHTS_SOURCE = Path(__file__).parent / "weights.S"
 _HOST_SOURCE = Path(__file__).parent / "host.c"
 
-# Never -ffast-math: NaN and infinity keep their meaning. Integers wrap around, and elements are moved as
-# integers whatever their type.
-_NUMBERS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing")
+# Never -ffast-math: NaN and infinity keep their meaning. Integers wrap around, elements are moved as integers
+# whatever their type, and a comparison of bytes gives -1, not 255, where it holds.
+_NUMBERS = ("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
+            "-fsigned-char")
 _CODE = (
     "-O3", "-g0", "-w", "-ffreestanding", "-fPIC", "-fno-stack-protector", "-fno-sanitize=all",
     "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections", *_NUMBERS,
