@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"unsafe"
 )
 
 // An Engine is a model ready to run. It is safe for concurrent use.
@@ -67,12 +66,13 @@ func (p *Program) spec(name, label string, buffer int32) Spec {
 }
 
 // Inputs describes the model's inputs in signature order.
-func (e *Engine) Inputs() []Spec { return e.model.Fast.specs(e.model.Fast.Inputs) }
+func (e *Engine) Inputs() []Spec { return e.model.Fast.Specs(e.model.Fast.Inputs) }
 
 // Outputs describes the model's outputs in signature order.
-func (e *Engine) Outputs() []Spec { return e.model.Fast.specs(e.model.Fast.Outputs) }
+func (e *Engine) Outputs() []Spec { return e.model.Fast.Specs(e.model.Fast.Outputs) }
 
-func (p *Program) specs(ports []Port) []Spec {
+// Specs describes some ports of the program.
+func (p *Program) Specs(ports []Port) []Spec {
 	specs := make([]Spec, len(ports))
 	for i, port := range ports {
 		specs[i] = p.spec(port.Name, port.Label, port.Buffer)
@@ -247,10 +247,4 @@ func (e *Engine) PredictInto(dst, src []float32) error {
 	}
 	e.fast.predict(l, dst, src)
 	return nil
-}
-
-// Constant returns a tensor that the weights hold at an offset.
-func (e *Engine) Constant(dtype DType, shape []int64, offset int64) Tensor {
-	n, _ := Count(shape)
-	return Tensor{dtype, shape, memory(unsafe.Add(e.native.Weights, offset), n*dtype.Size())}
 }
