@@ -1,6 +1,8 @@
-# Needs Python 3.11 or later with venv, and make; everything else is installed into .venv.
+# Needs make and Python 3.11, 3.12 or 3.13 with venv; everything else is installed into .venv.
 
-PYTHON ?= python3
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUITABLE)' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
 .NOTPARALLEL:
@@ -22,9 +24,10 @@ clean:
 	rm -rf .venv demo
 
 .venv/%.stamp: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
-		f"castiron needs Python 3.11 or later, this is {sys.version.split()[0]}: name another, as in make PYTHON=python3.12")'
-	@echo "Installing castiron and what '$*' needs into .venv"
+	@test -n '$(PYTHON)' && $(PYTHON) -c '$(SUITABLE)' || { \
+		echo "Python 3.11, 3.12 or 3.13 is needed (TensorFlow has no wheels for others); name it: make PYTHON=FILE" >&2; \
+		exit 1; }
+	@echo "Installing castiron and what '$*' needs into .venv: about a minute, once"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
