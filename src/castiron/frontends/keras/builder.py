@@ -11,7 +11,7 @@ from castiron.errors import ModelError, ShapeError, UnsupportedOp
 from castiron.frontends.keras.archive import Archive
 from castiron.frontends.keras.fields import POLICIES, Fields
 from castiron.frontends.keras.layers import LAYERS, OPERATIONS, LayerCall
-from castiron.frontends.keras.model import Call, Layer, Model, Ref, tensors
+from castiron.frontends.keras.model import SHAPE_KEYS, Call, Layer, Model, Ref, tensors
 from castiron.frontends.keras.weights import Names, Weights
 from castiron.ir import DType, Graph, Label, TensorType, Value, constant, placeholder, symbol
 
@@ -69,7 +69,8 @@ def _check_supported(place: str, model: Model) -> None:
         hint = ("\nExport a model with Python code of its own as a SavedModel, with model.export('folder'), "
                 "and build that.")
     count = sum(map(len, refused.values()))
-    raise UnsupportedOp(f"{place}: castiron doesn't compile {count} of the model's layers:\n" + "\n".join(lines) + hint)
+    lines.insert(0, f"{place}: castiron doesn't compile {count} of the model's layers:")
+    raise UnsupportedOp("\n".join(lines) + hint)
 
 
 class _Builder:
@@ -222,8 +223,8 @@ class _Builder:
         fields: Fields = layer.fields
         if layer.kind != "InputLayer":
             raise ModelError(f"{fields.place}: is an input of the model, but no InputLayer")
-        key = "batch_input_shape" if "batch_input_shape" in fields else "batch_shape"
-        if fields.get(key, None) is None:
+        key = next((key for key in SHAPE_KEYS if fields.get(key, None) is not None), None)
+        if key is None:
             raise ModelError(f"{fields.place}: the file doesn't say the input's shape: the model was saved before "
                              "it was built. Call it on data once, or give it an Input, and save it again")
         dtype = fields.policy()

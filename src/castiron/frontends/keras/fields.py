@@ -29,6 +29,9 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self._data
 
+    def changed(self, **values: Any) -> Fields:
+        return Fields({**self._data, **values}, self.place)
+
     def error(self, key: str, value: Any, expected: str) -> ModelError:
         shown = repr(value)
         return ModelError(f"{self.place}: {key} is {shown if len(shown) < 80 else shown[:77] + '...'}, "
@@ -70,7 +73,10 @@ class Fields:
             value = value.get("config", {}).get("value") if isinstance(value.get("config"), dict) else None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.error(key, value, "a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise self.error(key, value, "a number") from None
 
     def integers(self, key: str, default: Any = _REQUIRED) -> tuple[int, ...]:
         """A list of integers, or one."""

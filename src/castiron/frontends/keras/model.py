@@ -20,8 +20,8 @@ MAX_NESTED_ARGUMENTS = 16
 FUNCTIONAL = ("Functional", "Model")
 MODELS = ("Sequential", *FUNCTIONAL)
 
-#: Where older files keep the input shape of a Sequential model: in its first layer.
-_SHAPE_KEYS = ("batch_shape", "batch_input_shape")
+#: What an input's shape is called; Keras 2 gives the second to the first layer of a Sequential model too.
+SHAPE_KEYS = ("batch_shape", "batch_input_shape")
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,13 @@ class Model:
 
 
 def tensors(value: Any) -> list[Ref]:
-    """The Refs in nested lists and objects, in order."""
+    """The Refs in nested lists and objects, in order; those of an object in the order of its sorted keys,
+    as Keras flattens it."""
     if isinstance(value, Ref):
         return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value)]
+    items = value if isinstance(value, (list, tuple)) else ()
     return [ref for item in items for ref in tensors(item)]
 
 
@@ -120,7 +123,9 @@ class _Parser:
         if len({layer.name for layer, _ in parsed}) != len(parsed):
             raise ModelError(f"{fields.place}: several layers have the same name")
         if entry["class_name"] == "Sequential":
-            shape = config.get("build_input_shape") or (entry.get("build_config") or {}).get("input_shape")
+            built = entry.get("build_config")
+            shape = fields.get("build_input_shape", None) or (
+                built.get("input_shape") if isinstance(built, dict) else None)
             return _chain(path, [layer for layer, _ in parsed], shape)
         return _connect(fields, path, parsed)
 
@@ -139,7 +144,7 @@ class _Parser:
         layer = Layer(
             kind, fields, path, (),
             operation=kind != "InputLayer" and not {"trainable", "dtype"} & config.keys(),
-            custom=registered not in (None, kind) or not str(module or "keras").startswith("keras"),
+            custom=registered not in (None, kind) or not str(module or "keras").startswith(("keras", "tf_keras")),
             shared=entry.get("shared_object_id") if is_identity(entry.get("shared_object_id")) else None)
         if kind in MODELS:
             inner = self.model({**entry, "name": name}, around)
@@ -152,22 +157,24 @@ def is_identity(value: Any) -> bool:
 
 
 def _chain(path: tuple[str, ...], layers: list[Layer], shape: Any) -> Model:
-    """The layers of a Sequential model, each called on the one before it."""
-    first = layers[0]
-    if first.kind != "InputLayer":
-        config = {"name": f"{first.name}_input"}
-        source = first
-        while source.model:
-            source = source.model.layers[0]
-        for key in _SHAPE_KEYS:
-            shape = shape or source.fields.get(key, None)
-        if shape:
-            config["batch_shape"] = shape
-        if "dtype" in source.fields and source.kind in ("InputLayer", "Embedding"):
-            config["dtype"] = source.fields.get("dtype")
-        place = first.fields.place.rpartition(": ")[0]
-        layers = [Layer("InputLayer", Fields(config, f"{place}: layer {config['name']!r} (InputLayer)"),
-                        (*path, config["name"]), ()), *layers]
+    """The layers of a Sequential model, each called on the one before it. Its batch is free: a number there
+    is only the size of the first batch that Keras happened to see, and Keras takes any other."""
+    source = layers[0]
+    while source.model:
+        source = source.model.layers[0]
+    for key in SHAPE_KEYS:
+        shape = source.fields.get(key, None) or shape
+    if isinstance(shape, list) and shape:
+        shape = [None, *shape[1:]]
+    if layers[0].kind == "InputLayer":
+        layers[0] = replace(layers[0], fields=layers[0].fields.changed(batch_shape=shape))
+    else:
+        name = f"{layers[0].name}_input"
+        config = {"name": name, "batch_shape": shape}
+        if source.kind in ("InputLayer", "Embedding"):
+            config["dtype"] = source.fields.get("dtype", None)
+        fields = Fields(config, f"{layers[0].fields.place}: its input")
+        layers = [Layer("InputLayer", fields, (*path, name), ()), *layers]
     called = [layers[0], *(replace(layer, calls=(Call((Ref(before.name, 0, 0),), {}),))
                            for before, layer in pairwise(layers))]
     return Model(path[-1], tuple(called), (Ref(called[0].name, 0, 0),), (Ref(called[-1].name, 0, 0),))

@@ -76,8 +76,9 @@ def refused_activation(described: Layer) -> str | None:
         return None
     if isinstance(value, dict) and value.get("class_name") in LAYER_FUNCTIONS:
         return None
-    shown = value.get("class_name") if isinstance(value, dict) else value
-    return f"activation {shown!r}"
+    if isinstance(value, dict):
+        value = activation_name(value) or value.get("class_name")
+    return f"activation {value!r}"
 
 
 def activate(call: LayerCall, x: Value) -> Value:

@@ -18,13 +18,7 @@ def _dense_weights(described: Layer) -> Names:
     return ("kernel", "bias") if described.fields.flag("use_bias", True) else ("kernel",), ()
 
 
-def _dense_refused(described: Layer) -> str | None:
-    if described.fields.get("lora_rank", None):
-        return "LoRA weights"
-    return refused_activation(described)
-
-
-@layer("Dense", weights=_dense_weights, refused=_dense_refused)
+@layer("Dense", weights=_dense_weights, refused=refused_activation)
 def dense(call: LayerCall) -> Value:
     """activation(x · kernel + bias), along the last axis of x"""
     x, units = call.number, call.fields.size("units")
@@ -50,7 +44,7 @@ def array(call: LayerCall, key: str, default: Any) -> np.ndarray:
         value = value.get("config", {}).get("value") if isinstance(value.get("config"), dict) else value
     try:
         return np.asarray(value, call.dtype.numpy)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise call.fields.error(key, value, "numbers") from None
 
 

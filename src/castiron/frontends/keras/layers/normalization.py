@@ -80,10 +80,12 @@ def layer_normalization(call: LayerCall) -> Value:
 @layer("RMSNormalization", weights=lambda _: (("scale",), ()))
 def rms_normalization(call: LayerCall) -> Value:
     x, (axes, shape) = call.number, _axes(call)
-    scale = call.weight("scale", shape)
-    in_order = call.known([x.type.shape[a] for a in axes])
-    scale = scale if list(in_order) == shape else F.reshape(scale, shape=in_order)
-    return call.label("mul_1", "Mul", F.rms_norm(x, scale, axes=axes, epsilon=call.fields.number("epsilon", 1e-6)))
+    scale, epsilon = call.weight("scale", shape), call.fields.number("epsilon", 1e-6)
+    if list(x.type.shape[-len(axes):]) == shape and axes[0] == x.type.rank - len(axes):
+        return call.label("mul_1", "Mul", F.rms_norm(x, scale, axes=axes, epsilon=epsilon))
+    # Keras multiplies by the scale as it is, although its axes aren't the last ones.
+    normal = F.rms_norm(x, call.filled(1, [x.type.shape[a] for a in axes]), axes=axes, epsilon=epsilon)
+    return call.label("mul_1", "Mul", F.mul(normal, scale))
 
 
 @layer("UnitNormalization")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from castiron.frontends.keras.layers.base import LayerCall, layer
 from castiron.ir import Value, product
 from castiron.ops import F
+from castiron.ops.shape import Reshape
 
 
 @layer("Reshape")
 def reshape(call: LayerCall) -> Value:
-    shape = (call.x.type.shape[0], *call.fields.integers("target_shape"))
+    batch, *dims = call.x.type.shape
+    shape = (batch, *Reshape.resolve(tuple(dims), call.fields.integers("target_shape")))
     return call.label("Reshape", "Reshape", F.reshape(call.x, shape=shape))
 
 
