@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from castiron.ir import Dim, Expr, Node, TensorType, Value
 from castiron.kernels import Extent, View, Writer, contraction, elementwise, movement, reduction
 from castiron.kernels.scalar import Instr
-from castiron.kernels.writer import MEMORY, add, at, mul
+from castiron.kernels.writer import LANES, MEMORY, add, at, mul
 from castiron.ops.fused import Body
-from castiron.plan import SCRATCH, Program, Step, row_factor, row_operands
+from castiron.plan import ALIGNMENT, SCRATCH, Program, Step, row_factor, row_operands
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h")
@@ -72,20 +72,21 @@ class _StepWriter:
 
     def _operand(self, value: Value, by_rows: bool, const: str) -> View:
         """Declares a pointer to the value's block or whole and gives the view of it."""
-        storage = self.program.aliases.get(value, value)
+        program, storage = self.program, self.program.aliases.get(value, value)
         type, ctype = value.type, MEMORY[value.type.dtype.value]
         if storage in self.step.scratch:
             base = f"({const}{ctype} *)((char *)p[{SCRATCH}] + {self.step.scratch[storage]})"
             padded = True
         else:
-            buffer = self.program.index[storage]
+            buffer = program.index[storage]
             base = f"({const}{ctype} *)p[{buffer}]"
             if by_rows:
                 base = at(f"({base})", self._row_start(type))
-            padded = self.program.buffers[buffer].const is not None
+            padded = program.buffers[buffer].const is not None and not program.graph.traced
         name = self.w.fresh("v")
         self.w.line(f"{const}{ctype} *const {name} = {base};")
-        return View(name, type.dtype.value, self._shape(type, by_rows), padded)
+        return View(name, type.dtype.value, self._shape(type, by_rows),
+                    padded and LANES * type.dtype.itemsize <= ALIGNMENT)
 
     def _row_start(self, type: TensorType) -> Extent:
         return mul("r", self.extent(row_factor(type, self.step.rows)), *map(self.extent, type.shape[1:]))

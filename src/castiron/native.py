@@ -12,7 +12,7 @@ from castiron import interp
 from castiron.emit import emit
 from castiron.errors import ShapeError, ToolError
 from castiron.ir import Dim, Expr, evaluate
-from castiron.plan import ALIGNMENT, SCRATCH, WEIGHTS, Program, Step, Weights, align
+from castiron.plan import ALIGNMENT, SCRATCH, WEIGHTS, Buffer, Program, Step, Weights, align
 from castiron.targets import host
 from castiron.targets.levels import Level
 from castiron.toolchain import Tools, zig
@@ -43,7 +43,20 @@ class Library:
         self._call.restype = None
         self._library = library
 
+    def allocate(self, size: int, fill: int | None = None) -> np.ndarray:
+        """Aligned bytes that steps can write, each ``fill`` if that is given."""
+        return aligned(size, fill)
+
+    def place(self, array: np.ndarray) -> np.ndarray:
+        """A contiguous array where steps can read it."""
+        return array
+
+    def address(self, array: np.ndarray) -> int:
+        """The address under which steps find memory."""
+        return array.ctypes.data
+
     def call(self, entry: int, table: np.ndarray, symbols: np.ndarray, begin: int, end: int) -> None:
+        """Run the tiles begin … end-1 of a step on a table of addresses and the values of the symbols."""
         self._call(self._steps[entry], table.ctypes.data, symbols.ctypes.data, begin, end)
 
 
@@ -51,7 +64,7 @@ class Runner:
     """A program with its weights. Calls may come from several threads at a time."""
 
     def __init__(self, program: Program, library: Library, weights: np.ndarray, first_entry: int = 0):
-        self.program, self._library, self._weights, self._first = program, library, weights, first_entry
+        self.program, self._library, self._weights, self._first = program, library, library.place(weights), first_entry
 
     def __call__(self, feeds: Mapping[str, np.ndarray], poison: int | None = None) -> dict[str, np.ndarray]:
         """The outputs by name. ShapeError for an input that is missing, unknown or doesn't fit.
@@ -70,37 +83,53 @@ class Runner:
                 raise ShapeError(f"input {port.name!r} is missing")
             type = program.buffers[port.buffer].type
             try:
-                arrays[port.buffer] = np.ascontiguousarray(feeds[port.name], type.dtype.numpy)
-                interp.bind(type, arrays[port.buffer].shape, symbols)
+                array = np.asarray(feeds[port.name], type.dtype.numpy, order="C")
+                interp.bind(type, array.shape, symbols)
             except (ShapeError, TypeError, ValueError) as error:
                 raise ShapeError(f"input {port.name!r}: {error}") from None
+            arrays[port.buffer] = self._library.place(array)
         self._run(program.steps, arrays, symbols, poison)
         return {port.name: self._fetch(port.buffer, arrays, symbols) for port in program.outputs}
 
     def _run(self, steps: Sequence[Step], arrays: dict[int, np.ndarray], symbols: Mapping[str, int],
              poison: int | None) -> None:
-        program = self.program
+        program, library = self.program, self._library
         table = np.zeros(len(program.buffers), np.uintp)
-        table[WEIGHTS] = self._weights.ctypes.data
-        scratch = aligned(program.scratch_bytes, poison)
-        table[SCRATCH] = scratch.ctypes.data
+        table[WEIGHTS] = library.address(self._weights)
+        scratch = library.allocate(program.scratch_bytes, poison)
+        table[SCRATCH] = library.address(scratch)
+        slots = self._slots(symbols, poison)
         for i, buffer in enumerate(program.buffers[2:], 2):
             if i not in arrays and buffer.const is None:
+                size = _bytes(buffer, symbols)
+                memory = library.allocate(size, poison) if buffer.slot is None else slots[buffer.slot][:size]
                 shape = tuple(evaluate(dim, symbols) for dim in buffer.type.shape)
-                size = int(np.prod(shape, dtype=np.int64)) * buffer.type.dtype.itemsize
-                arrays[i] = aligned(size, poison).view(buffer.type.dtype.numpy).reshape(shape)
-            table[i] = arrays[i].ctypes.data if i in arrays else self._weights.ctypes.data + buffer.const
+                arrays[i] = memory.view(buffer.type.dtype.numpy).reshape(shape)
+            table[i] = library.address(arrays[i]) if i in arrays else table[WEIGHTS] + buffer.const
         values = np.array([symbols[s] for s in program.symbols] or [0], np.int64)
         for i, step in enumerate(program.steps):
-            self._library.call(self._first + i, table, values, 0, tiles(step, symbols))
+            if any(program.buffers[w].const is None for w in step.writes):
+                library.call(self._first + i, table, values, 0, tiles(step, symbols))
+
+    def _slots(self, symbols: Mapping[str, int], poison: int | None) -> dict[int, np.ndarray]:
+        """The arena: memory that buffers share because they are never alive at the same time."""
+        sizes: dict[int, int] = {}
+        for buffer in self.program.buffers[2:]:
+            if buffer.slot is not None and buffer.const is None:
+                sizes[buffer.slot] = max(sizes.get(buffer.slot, 0), _bytes(buffer, symbols))
+        return {slot: self._library.allocate(size, poison) for slot, size in sizes.items()}
 
     def _fetch(self, buffer: int, arrays: Mapping[int, np.ndarray], symbols: Mapping[str, int]) -> np.ndarray:
         described = self.program.buffers[buffer]
         if described.const is None:
             return arrays[buffer].copy()
         shape = tuple(evaluate(dim, symbols) for dim in described.type.shape)
-        data = self._weights[described.const:described.const + int(np.prod(shape)) * described.type.dtype.itemsize]
+        data = self._weights[described.const:described.const + _bytes(described, symbols)]
         return data.view(described.type.dtype.numpy).reshape(shape).copy()
+
+
+def _bytes(buffer: Buffer, symbols: Mapping[str, int]) -> int:
+    return evaluate(buffer.type.size, symbols) * buffer.type.dtype.itemsize
 
 
 def tiles(step: Step, symbols: Mapping[str, int]) -> int:

@@ -158,7 +158,7 @@ class _Planner:
         self._assign_slots(steps)
         scratch = max((self._scratch_size(step) for step in steps), default=0)
         return Program(graph, graph.symbols, tuple(self.buffers), self.index, self.aliases, steps,
-                       self._ports(graph.inputs), self._ports(graph.outputs), scratch, self._row_wise(groups))
+                       self._ports(graph.inputs), self._ports(graph.outputs), scratch, self._row_wise())
 
     # Which values share memory.
 
@@ -222,17 +222,20 @@ class _Planner:
                 return False
         return True
 
-    def _row_wise(self, groups: list[_Group]) -> bool:
-        """Whether row i of each output depends on row i of the inputs alone."""
+    def _row_wise(self) -> bool:
+        """Whether row i of each output depends on row i of the inputs alone, and not on their number."""
         if not self.graph.symbols:
             return False
         rows = Expr({(self.graph.symbols[0],): 1})
-        fixed = self.shape_only
+        fixed: set[Value] = set()
         ports = [*self.graph.inputs.values(), *self.graph.outputs.values()]
         if not all(v.type.shape[:1] == (rows,) for v in ports):
             return False
         for node in self.graph.nodes:
-            if node.op == "input" or node.results[0] in fixed:
+            if node.op == "input":
+                continue
+            if fixed.issuperset(node.inputs) and not _mentions(node, self.graph.symbols[0]):
+                fixed.update(node.results)
                 continue
             kinds = row_operands(node, rows)
             if kinds is None or row_factor(node.types[0], rows) is None:
@@ -381,6 +384,13 @@ def _shape_only(graph: Graph) -> set[Value]:
     return found
 
 
+def _mentions(node: Node, symbol: str) -> bool:
+    """Whether a node's types or attributes depend on a symbol."""
+    dims = [dim for attr in node.attrs.values() if isinstance(attr, tuple) for dim in attr]
+    dims += [dim for type in node.types for dim in type.shape]
+    return any(symbol in dim.symbols for dim in dims if isinstance(dim, Expr))
+
+
 def row_factor(type: TensorType, rows: Dim) -> Dim | None:
     """c where the leading dimension is c·rows, else None."""
     if not type.shape:
@@ -405,9 +415,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
     def aligned(type: TensorType) -> bool | None:
         """How a broadcasting operand is read; None if its rows can't be told."""
-        if type.rank < out.rank or type.shape[0] == 1:
-            return False
-        return type.shape[0] == out.shape[0]
+        if type.rank == out.rank and type.shape[0] == out.shape[0]:
+            return True
+        return False if type.rank < out.rank or type.shape[0] == 1 else None
 
     match node.op:
         case "map":
@@ -443,7 +453,7 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
         case "matmul":
             a, b = types
             if a.rank == out.rank and out.rank > 2 and a.shape[0] == out.shape[0]:
-                kinds = [True, b.rank == out.rank and b.shape[0] != 1]
+                kinds = [True, b.rank == out.rank and b.shape[0] == out.shape[0]]
             elif out.rank == 2:
                 kinds = [True, False]
             else:
@@ -462,8 +472,8 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
 
 #: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "cumsum", "sort", "reduce_sum", "reduce_prod",
-                         "reduce_max", "reduce_min"})
+_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "cumsum", "sort", "reduce_sum",
+                         "reduce_prod", "reduce_max", "reduce_min"})
 
 
 def _typical_bytes(type: TensorType) -> float:

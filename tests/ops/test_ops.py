@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from agreement import assert_agree
 from castiron import interp
 from castiron.ir import DType, Graph, TensorType, placeholder, verify
 from castiron.ir.types import symbol
@@ -14,19 +15,6 @@ CASES = [pytest.param(name, example, id=f"{name}-{i}")
          for name, op in sorted(OPS.items()) for i, example in enumerate(op.examples)]
 LOWERED = [case for case in CASES if not OPS[case.values[0]].is_core]
 BATCHED = [case for case in LOWERED if case.values[1].batched]
-
-
-def assert_agree(actual, expected, tolerance):
-    """|actual - expected| / max(1, |expected|) within the tolerance; NaN and infinities at the same places."""
-    assert actual.shape == expected.shape and actual.dtype == expected.dtype
-    if expected.dtype.kind != "f":
-        np.testing.assert_array_equal(actual, expected)
-        return
-    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
-    np.testing.assert_array_equal(np.where(np.isinf(actual), actual, 0), np.where(np.isinf(expected), expected, 0))
-    finite = np.isfinite(expected)
-    a, b = actual[finite].astype(np.float64), expected[finite].astype(np.float64)
-    assert np.max(np.abs(a - b) / np.maximum(1, np.abs(b)), initial=0) <= tolerance
 
 
 def as_tuple(results):

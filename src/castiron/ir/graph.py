@@ -97,6 +97,11 @@ class Graph:
         return tuple(dict.fromkeys([*self.outputs.values(), *labelled]))
 
     @cached_property
+    def feedable(self) -> frozenset[Value]:
+        """The values that a feed may replace when the model runs: in a traced graph all labelled ones."""
+        return frozenset(label.value for label in self.labels.values() if label.value) if self.traced else frozenset()
+
+    @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every node that the roots need, and every input, operands before users."""
         return tuple(toposort([*(v.node for v in self.inputs.values()), *(v.node for v in self.roots)]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 from castiron.kernels.writer import Extent, View, Writer, add, at, mul, strides
 
 #: Unsigned type by which elements of a size are moved.
@@ -61,9 +64,50 @@ def broadcast(w: Writer, out: View, x: View) -> None:
 
 
 def slice(w: Writer, out: View, x: View, starts: tuple[Extent, ...], steps: tuple[int, ...]) -> None:
-    moves = strides(x.shape)
-    start = add(*(mul(s, m) for s, m in zip(starts, moves, strict=True)))
-    copy(w, out.shape, out, 0, strides(out.shape), x, start, tuple(mul(s, m) for s, m in zip(steps, moves, strict=True)))
+    """out[i, …] = x[start + i·step, …]; an index that free dimensions might lead outside x is checked."""
+    to, frm = strides(out.shape), strides(x.shape)
+    axes = enumerate(zip(x.shape, starts, out.shape, steps, strict=True))
+    checked = [axis for axis, entry in axes if not _inside(*entry)]
+    rest = max(checked, default=-1) + 1
+    with ExitStack() as stack:
+        stack.enter_context(_elements(w, out, [x.shape[axis] for axis in checked]))
+        target: Extent = 0
+        source = add(*(mul(s, m) for s, m in zip(starts[rest:], frm[rest:], strict=True)))
+        for axis in range(rest):
+            i = stack.enter_context(w.loop(out.shape[axis]))
+            index = add(starts[axis], mul(i, steps[axis]))
+            if axis in checked:
+                index = _nearest(w, index, x.shape[axis])
+            target, source = add(target, mul(i, to[axis])), add(source, mul(index, frm[axis]))
+        copy(w, out.shape[rest:], out, target, to[rest:],
+             x, source, tuple(mul(s, m) for s, m in zip(steps[rest:], frm[rest:], strict=True)))
+
+
+def _inside(dim: Extent, start: Extent, size: Extent, step: int) -> bool:
+    """Whether a slice is known to lie inside an axis; one between known numbers was checked before."""
+    known = all(isinstance(extent, int) for extent in (dim, start, size))
+    return known or (size == dim and (start, step) in ((0, 1), (add(dim, -1), -1)))
+
+
+@contextmanager
+def _elements(w: Writer, out: View, sources: list[Extent]) -> Iterator[None]:
+    """What follows picks elements along axes of these sizes; out is zero where one of them is empty."""
+    empty = " || ".join(f"{extent} == 0" for extent in sources if not isinstance(extent, int) or extent == 0)
+    if not empty:
+        yield
+        return
+    with w.block(f"if ({empty})"), w.loop(out.size) as i:
+        w.line(f"{out.pointer}[{i}] = 0;")
+    with w.block("else"):
+        yield
+
+
+def _nearest(w: Writer, index: Extent, size: Extent) -> str:
+    """The index, or the first or last of ``size`` where it is outside."""
+    name = w.fresh("index")
+    w.line(f"i64 {name} = {index};")
+    w.line(f"{name} = {name} < 0 ? 0 : {name} >= {size} ? {size} - 1 : {name};")
+    return name
 
 
 def concat(w: Writer, out: View, xs: list[View], axis: int) -> None:
@@ -83,11 +127,10 @@ def pad(w: Writer, out: View, x: View, value: View, before: tuple[int, ...]) -> 
 def gather(w: Writer, out: View, x: View, indices: View, axis: int) -> None:
     outer, inner, size = mul(*x.shape[:axis]), mul(*x.shape[axis + 1:]), x.shape[axis]
     count = indices.size
-    with w.loop(outer) as o, w.loop(count) as j:
-        index = w.fresh("index")
-        w.line(f"i64 {index} = (i64){indices.pointer}[{j}];")
-        w.line(f"if ({index} < 0) {index} += {size};")
-        w.line(f"{index} = {index} < 0 ? 0 : {index} >= {size} ? {size} - 1 : {index};")
+    with _elements(w, out, [size]), w.loop(outer) as o, w.loop(count) as j:
+        given = w.fresh("given")
+        w.line(f"const i64 {given} = (i64){indices.pointer}[{j}];")
+        index = _nearest(w, f"{given} < 0 ? {given} + {size} : {given}", size)
         row = View(x.pointer, x.dtype, (inner,))
         copy(w, (inner,), out, mul(f"({add(mul(o, count), j)})", inner), (1,),
              row, mul(f"({add(mul(o, size), index)})", inner), (1,))

@@ -12,6 +12,9 @@ _LIMITS = {"i8": (-128, 127), "i16": (-(1 << 15), (1 << 15) - 1), "i32": (-(1 <<
            "u64": (0, (1 << 64) - 1), "bool": (0, 1), "f32": (float("-inf"), float("inf")),
            "f64": (float("-inf"), float("inf"))}
 
+#: Vectors that a long row is added up in, so that one addition need not wait for the one before.
+CHAINS = 4
+
 #: Kind -> the element-wise operator that combines two.
 _COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
 
@@ -23,8 +26,9 @@ def _neutral(kind: str, dtype: str) -> object:
 def reduce(w: Writer, kind: str, out: View, x: View, axes: tuple[int, ...]) -> None:
     """out = x combined along ``axes``; out has the other axes, or these as 1 too.
 
-    The order of additions is fixed by the shape: along the last axis 16 running sums, combined as
-    vec.h reduces lanes; along others one after the other.
+    The order of additions is fixed by the shape: along the last axis 16 running sums, four times as many
+    while there is enough for all, combined in pairs and then as vec.h reduces lanes; along others one
+    after the other.
     """
     groups: list[tuple[Extent, bool]] = []
     for axis, extent in enumerate(x.shape):
@@ -58,21 +62,33 @@ def _along(w: Writer, kind: str, out: View, x: View, inner: Extent, source: Exte
            folded: list[tuple[Extent, Extent]]) -> None:
     """The innermost axis is combined too: one element results."""
     dtype, register = x.dtype, REGISTER[x.dtype]
-    acc, i, last = w.fresh("acc"), w.fresh("i"), w.fresh("x")
+    i, last = w.fresh("i"), w.fresh("x")
     neutral = _register(number(_neutral(kind, dtype), dtype), dtype)
-    w.line(f"{register} {acc} = {neutral};")
+    accs = [w.fresh("acc") for _ in range(1 if isinstance(inner, int) and inner < CHAINS * LANES else CHAINS)]
+    acc = accs[0]
+    for name in accs:
+        w.line(f"{register} {name} = {neutral};")
     with ExitStack() as stack:
         for extent, move in folded:
             source = add(source, mul(stack.enter_context(w.loop(extent)), move))
         row = w.fresh("row")
         w.line(f"const {x.ctype} *{row} = {at(x.pointer, source)};")
         w.line(f"i64 {i} = 0;")
+        if len(accs) > 1:
+            with w.block(f"for (; {i} + {CHAINS * LANES} <= {inner}; {i} += {CHAINS * LANES})"):
+                for j, name in enumerate(accs):
+                    value = scalar.load(dtype, f"{row} + {i} + {j * LANES}", None)
+                    w.line(f"{name} = {_combine(kind, name, value, dtype)};")
         with w.block(f"for (; {i} + {LANES} <= {inner}; {i} += {LANES})"):
             w.line(f"{acc} = {_combine(kind, acc, scalar.load(dtype, f'{row} + {i}', None), dtype)};")
         with w.block(f"if ({i} < {inner})"):
             w.line(f"{register} {last} = {scalar.load(dtype, f'{row} + {i}', f'{inner} - {i}')};")
             w.line(f"{last} = {_first(f'{inner} - {i}', last, neutral, dtype)};")
             w.line(f"{acc} = {_combine(kind, acc, last, dtype)};")
+    while len(accs) > 1:
+        for a, b in zip(accs[::2], accs[1::2], strict=True):
+            w.line(f"{a} = {_combine(kind, a, b, dtype)};")
+        accs = accs[::2]
     w.line(f"*{at(out.pointer, target)} = {_lanes(w, kind, acc, dtype)};")
 
 

@@ -9,8 +9,13 @@ import numpy as np
 from castiron.errors import ShapeError
 from castiron.ir import Dim, DType, TensorType, Value, product
 from castiron.ops.base import Example, F, Op, normalize_axes, normalize_axis
+from castiron.ops.scalar import INTEGERS
 
-_X = np.random.default_rng(3).standard_normal((3, 5, 19)).astype(np.float32)
+_RNG = np.random.default_rng(3)
+_X = _RNG.standard_normal((3, 5, 19)).astype(np.float32)
+_LONG = _RNG.standard_normal((2, 301)).astype(np.float32)
+_SPECIAL = np.array([[1, np.nan, 2], [np.inf, 3, 1], [np.inf, -np.inf, 0], [-2, -np.inf, 2], [3e38, 4, 1]], np.float32)
+_BOOLS = _RNG.random((5, 19)) < np.array([[0], [0.1], [0.9], [1], [0.5]])
 
 
 class Reduction(Op):
@@ -20,7 +25,12 @@ class Reduction(Op):
     examples: ClassVar = (Example((_X,), {"axes": (-1,), "keepdims": True}, batched=(0,)),
                           Example((_X,), {"axes": (1,)}, batched=(0,)),
                           Example((_X,), {"axes": (0, 2)}, batched=(0,)),
-                          Example((_X,), {}), Example((_X[:, :, :1].copy(),), {"axes": (2,)}, batched=(0,)))
+                          Example((_X,), {}), Example((_X[:, :, :1].copy(),), {"axes": (2,)}, batched=(0,)),
+                          Example((_LONG,), {"axes": (1,)}, batched=(0,)), Example((_SPECIAL,), {"axes": (1,)}),
+                          Example((_SPECIAL,), {"axes": (0,)}), Example((_X[:, :0],), {"axes": (1,)}, batched=(0,)),
+                          Example((_X[:, :, :0],), {"axes": (2,), "keepdims": True}), Example((_X[0, 0, 0],), {}),
+                          Example((_X,), {"axes": ()}, batched=(0,)))
+    integers: ClassVar = tuple(Example((x,), {"axes": axes}, batched=(0,)) for x in INTEGERS for axes in ((0,), (1,)))
 
     def infer(self, x: TensorType, *, axes: tuple[int, ...] | None = None, keepdims: bool = False) -> TensorType:
         reduced = normalize_axes(axes, x.rank)
@@ -29,21 +39,32 @@ class Reduction(Op):
 
     def eval(self, x: np.ndarray, *, axes: tuple[int, ...] | None, keepdims: bool) -> np.ndarray:
         wide = x.astype(np.float64) if x.dtype == np.float32 else x
-        return np.asarray(type(self).function(wide, axis=axes, keepdims=keepdims)).astype(x.dtype)
+        with np.errstate(all="ignore"):
+            return np.asarray(type(self).function(wide, axis=axes, keepdims=keepdims)).astype(x.dtype)
 
 
 class ReduceSum(Reduction):
     """Σ x; 0 if there is nothing to add"""
     name, function = "reduce_sum", np.sum
+    tolerance: ClassVar[float] = 1e-5
+    examples: ClassVar = Reduction.examples + Reduction.integers
 
 
 class ReduceProd(Reduction):
     """Π x; 1 if there is nothing to multiply"""
     name, function = "reduce_prod", np.prod
     tolerance: ClassVar[float] = 1e-5
+    examples: ClassVar = Reduction.examples + Reduction.integers
 
 
-class ReduceMax(Reduction):
+class Extreme(Reduction):
+    """One of the elements."""
+
+    examples: ClassVar = (*Reduction.examples, *Reduction.integers, Example((_BOOLS,), {"axes": (1,)}, batched=(0,)),
+                          Example((_BOOLS,), {"axes": (0,)}, batched=(0,)))
+
+
+class ReduceMax(Extreme):
     """The largest element; NaN if one is NaN"""
 
     name = "reduce_max"
@@ -54,7 +75,7 @@ class ReduceMax(Reduction):
         return np.max(x, axis=axis, keepdims=keepdims, initial=low)
 
 
-class ReduceMin(Reduction):
+class ReduceMin(Extreme):
     """The smallest element; NaN if one is NaN"""
 
     name = "reduce_min"
@@ -68,7 +89,12 @@ class ReduceMin(Reduction):
 class ReduceMean(Reduction):
     """Σ x / n"""
 
-    name, function = "reduce_mean", np.mean
+    name = "reduce_mean"
+    tolerance: ClassVar[float] = 1e-5
+
+    @staticmethod
+    def function(x, axis, keepdims):
+        return np.sum(x, axis=axis, keepdims=keepdims) / np.sum(np.ones_like(x), axis=axis, keepdims=keepdims)
 
     def lower(self, x: Value, *, axes: tuple[int, ...] | None, keepdims: bool) -> Value:
         count: Dim = product([x.type.shape[a] for a in normalize_axes(axes, x.type.rank)])
@@ -100,7 +126,10 @@ class CumSum(Op):
     """Σ of all elements up to each one along an axis"""
 
     name = "cumsum"
-    examples: ClassVar = (Example((_X,), {"axis": -1}, batched=(0,)),)
+    tolerance: ClassVar[float] = 1e-5
+    examples: ClassVar = (Example((_X,), {"axis": -1}, batched=(0,)), Example((_X,), {"axis": 1}, batched=(0,)),
+                          Example((_X,), {"axis": 0}, batched=(0,)),
+                          *(Example((x,), {"axis": 1}, batched=(0,)) for x in INTEGERS))
 
     def infer(self, x: TensorType, *, axis: int) -> TensorType:
         normalize_axis(axis, x.rank)
@@ -115,7 +144,9 @@ class Sort(Op):
     """The elements along the last axis, smallest first; NaN last"""
 
     name = "sort"
-    examples: ClassVar = (Example((_X,), batched=(0,)), Example((np.array([[3, np.nan, -1, 2]], np.float32),)))
+    examples: ClassVar = (Example((_X,), batched=(0,)), Example((_LONG,), batched=(0,)),
+                          Example((np.array([[3, np.nan, -1, 2, np.nan, np.inf, -np.inf, 0]], np.float32),)),
+                          *(Example((x,), batched=(0,)) for x in INTEGERS))
 
     def infer(self, x: TensorType) -> TensorType:
         if not x.rank:

@@ -17,6 +17,18 @@ FLOATS = np.array([[0.0, -0.0, 1.0, -1.5, 0.3, 7.5, -20.0, 88.0, 1e-30, 3.4e38, 
 _ROWS = np.random.default_rng(7).standard_normal((5, 37)).astype(np.float32) * 4
 
 
+def integers(dtype: DType, *shape: int) -> np.ndarray:
+    """Random integers of all sizes, the type's extremes, -1, 0 and 1 among them."""
+    bounds = np.iinfo(dtype.numpy)
+    x = np.random.default_rng(13).integers(bounds.min, bounds.max, shape, dtype.numpy, endpoint=True)
+    x >>= (np.arange(x.size, dtype=np.uint8) % bounds.bits).astype(dtype.numpy).reshape(shape)
+    x.reshape(-1)[:5] = bounds.min, bounds.max, bounds.max if bounds.min == 0 else -1, 0, 1
+    return x
+
+
+INTEGERS = tuple(integers(dtype, 3, 19) for dtype in (DType.I32, DType.I64, DType.U8))
+
+
 def _exactly(f):
     """f applied to each element in Python's doubles; f's domain errors give NaN."""
     def apply(x: float) -> float:
@@ -46,19 +58,26 @@ class Unary(Op):
             return np.asarray(type(self).function(wide)).astype(x.dtype)
 
 
-class Neg(Unary):
+class Signed(Unary):
+    """An operand that may be of integers too."""
+
+    floats_only = False
+    examples: ClassVar = (*Unary.examples, *(Example((x,), batched=(0,)) for x in INTEGERS))
+
+
+class Neg(Signed):
     """-x"""
-    name, function, floats_only = "neg", np.negative, False
+    name, function = "neg", np.negative
 
 
-class Abs(Unary):
+class Abs(Signed):
     """|x|"""
-    name, function, floats_only = "abs", np.abs, False
+    name, function = "abs", np.abs
 
 
-class Sign(Unary):
+class Sign(Signed):
     """-1, 0 or 1; NaN for NaN"""
-    name, function, floats_only = "sign", np.sign, False
+    name, function = "sign", np.sign
 
 
 class Exp(Unary):
@@ -100,9 +119,9 @@ class Reciprocal(Unary):
     name, function = "reciprocal", np.reciprocal
 
 
-class Square(Unary):
+class Square(Signed):
     """x²"""
-    name, function, floats_only = "square", np.square, False
+    name, function = "square", np.square
 
 
 class Sin(Unary):
@@ -224,6 +243,7 @@ class Binary(Op):
         Example((_ROWS, _ROWS[:1]), batched=(0,), constants=(1,)),
         Example((_ROWS, _ROWS[:, :1].copy()), batched=(0, 1)),
         Example((_ROWS[0, 0], _ROWS), batched=(1,), constants=(0,)),
+        *(Example((x, x[::-1, ::-1].copy()), batched=(0, 1)) for x in INTEGERS),
     )
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
@@ -256,15 +276,21 @@ class Mul(Binary):
     name, function = "mul", np.multiply
 
 
-class Div(Binary):
+class FloatBinary(Binary):
+    """Two float operands that broadcast."""
+
+    floats_only = True
+    examples: ClassVar = tuple(e for e in Binary.examples if e.inputs[0].dtype.kind == "f")
+
+
+class Div(FloatBinary):
     """x / y"""
-    name, function, floats_only = "div", np.divide, True
+    name, function = "div", np.divide
 
 
-class Pow(Binary):
+class Pow(FloatBinary):
     """xʸ"""
-    name, function, floats_only, widen = "pow", np.power, True, True
-    tolerance: ClassVar[float] = 1e-6
+    name, function, widen = "pow", np.power, True
 
 
 class FloorDiv(Binary):
@@ -275,7 +301,10 @@ class FloorDiv(Binary):
     def function(x, y):
         return np.floor(x / y) if x.dtype.kind == "f" else np.floor_divide(x, y)
 
-    examples: ClassVar = Binary.examples[1:2]
+    examples: ClassVar = (
+        Binary.examples[1], *(Example((x, np.array([3, 0, 1, 7, 100] * 4)[:19].astype(x.dtype)), batched=(0,),
+                                      constants=(1,)) for x in INTEGERS),
+        *(Example((x, x[::-1, ::-1].copy())) for x in INTEGERS), Example((INTEGERS[0], np.int32(-1))))
 
 
 class Maximum(Binary):
@@ -288,9 +317,9 @@ class Minimum(Binary):
     name, function = "minimum", np.minimum
 
 
-class Atan2(Binary):
+class Atan2(FloatBinary):
     """The angle of the point (y, x)"""
-    name, function, floats_only, widen = "atan2", np.arctan2, True, True
+    name, function, widen = "atan2", np.arctan2, True
 
 
 class Comparison(Binary):
@@ -399,7 +428,9 @@ class Select(Op):
 
     name = "select"
     examples: ClassVar = (Example((FLOATS > 0, FLOATS, FLOATS[::-1].copy())),
-                          Example((_ROWS > 0, _ROWS, _ROWS[:, :1].copy()), batched=(0, 1, 2)))
+                          Example((_ROWS > 0, _ROWS, _ROWS[:, :1].copy()), batched=(0, 1, 2)),
+                          *(Example((x > 1, x, x[::-1].copy()), batched=(0, 1, 2)) for x in INTEGERS),
+                          Example((_ROWS > 0, _ROWS > 1, _ROWS[:1] < 3), batched=(0, 1)))
 
     def infer(self, condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
         if condition.dtype != DType.BOOL:
@@ -418,7 +449,10 @@ class Cast(Op):
     examples: ClassVar = (
         *(Example((_ROWS * 9,), {"dtype": t}, batched=(0,)) for t in DType),
         *(Example(((_ROWS * 9).astype(t.numpy),), {"dtype": DType.F32}, batched=(0,)) for t in DType),
-        Example((FLOATS,), {"dtype": DType.I32}),
+        *(Example((FLOATS,), {"dtype": t}) for t in (DType.I32, DType.I64, DType.U8, DType.BOOL)),
+        *(Example((x,), {"dtype": t}) for x in INTEGERS for t in DType if t not in (DType.F64, DType.of(x.dtype))),
+        *(Example((integers(t, 37),), {"dtype": DType.F32}) for t in (DType.U32, DType.U64)),
+        *(Example((_ROWS > 0,), {"dtype": t}, batched=(0,)) for t in (DType.I64, DType.U8)),
     )
 
     def infer(self, x: TensorType, *, dtype: DType) -> TensorType:

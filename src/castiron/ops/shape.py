@@ -131,7 +131,8 @@ class Concat(Op):
 
 class Slice(Op):
     """Along each axis the elements start, start+step, … of which there are ``sizes``. Starts are
-    counted from the front; a step may be negative."""
+    counted from the front; a step may be negative. Where free dimensions lead outside x, the nearest
+    element stands, or zero if there is none."""
 
     name = "slice"
     examples: ClassVar = (
@@ -156,6 +157,9 @@ class Slice(Op):
              steps: tuple[int, ...]) -> np.ndarray:
         index = [start + step * np.arange(dim if size == -1 else size)
                  for dim, start, size, step in zip(x.shape, starts, sizes, steps, strict=True)]
+        if any(i.size and not dim for i, dim in zip(index, x.shape, strict=True)):
+            return np.zeros([i.size for i in index], x.dtype)
+        index = [np.clip(i, 0, dim - 1) for i, dim in zip(index, x.shape, strict=True)]
         return x[np.ix_(*index)] if index else x
 
 
@@ -182,7 +186,7 @@ class Pad(Op):
 
 class Gather(Op):
     """The slices of x along an axis that the indices name. An index is counted from the end if it is
-    negative; one outside x gives the nearest slice."""
+    negative; one outside x gives the nearest slice, or zeros if there is none."""
 
     name = "gather"
     examples: ClassVar = (
@@ -199,4 +203,6 @@ class Gather(Op):
     def eval(self, x: np.ndarray, indices: np.ndarray, *, axis: int) -> np.ndarray:
         indices = indices.astype(np.int64)
         size = x.shape[axis]
+        if not size:
+            return np.zeros((*x.shape[:axis], *indices.shape, *x.shape[axis + 1:]), x.dtype)
         return np.take(x, np.clip(np.where(indices < 0, indices + size, indices), 0, size - 1), axis)

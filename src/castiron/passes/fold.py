@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from castiron.ir import Expr, Graph, Node, Value, constant
 from castiron.ops import OPS, F
 from castiron.ops.symbolic import dims_of
@@ -14,31 +16,29 @@ GROWTH_BYTES = 1 << 16
 
 def fold(graph: Graph) -> Graph:
     """Operators over constants become constants, and integer tensors that depend on shapes only
-    become ``dims``. In a traced graph what depends on a labelled constant stays, since the constant
-    can be fed."""
-    labelled = {label.value for label in graph.labels.values()} if graph.traced else set()
-    tainted: set[Value] = set()
-
+    become ``dims``. In a traced graph what depends on a labelled value stays, since that value can be
+    fed."""
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.op == "constant":
-            tainted.update(set(node.results) & labelled)
-            return None
-        if node.op == "dims" and not any(isinstance(d, Expr) for d in node.attrs["values"]):
-            return (constant(OPS["dims"].eval(**node.attrs)),)
-        if not operands or node.op not in OPS:
-            return None
-        if dims := _dims(node, operands):
-            return (dims,)
-        arrays = [v.constant for v in operands]
-        if any(array is None for array in arrays) or tainted.intersection(operands):
-            return None
-        limit = 2 * sum(array.nbytes for array in arrays) + GROWTH_BYTES
-        if sum(t.size * t.dtype.itemsize for t in node.types) > limit:
-            return None
-        results = OPS[node.op].eval(*arrays, **node.attrs)
-        return tuple(constant(r) for r in (results if isinstance(results, tuple) else (results,)))
+        return None if graph.feedable.intersection(node.inputs) else _folded(node, operands)
 
     return graph.rewrite(rule)
+
+
+def _folded(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    if node.op == "dims" and not any(isinstance(d, Expr) for d in node.attrs["values"]):
+        return (constant(OPS["dims"].eval(**node.attrs)),)
+    if not operands or node.op not in OPS:
+        return None
+    if dims := _dims(node, operands):
+        return (dims,)
+    arrays = [v.constant for v in operands]
+    if any(array is None for array in arrays) or not all(type.is_static for type in node.types):
+        return None
+    if sum(t.size * t.dtype.itemsize for t in node.types) > 2 * sum(a.nbytes for a in arrays) + GROWTH_BYTES:
+        return None
+    with np.errstate(all="ignore"):
+        results = OPS[node.op].eval(*arrays, **node.attrs)
+    return tuple(constant(r) for r in (results if isinstance(results, tuple) else (results,)))
 
 
 def _dims(node: Node, operands: tuple[Value, ...]) -> Value | None:

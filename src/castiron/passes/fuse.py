@@ -69,6 +69,7 @@ def _into_dense(graph: Graph) -> Graph:
     for node in graph.nodes:
         if node.op == "map":
             candidates = [v.node for v in node.inputs if v.node.op == "dense" and v not in roots
+                          and v.type.shape == node.types[0].shape
                           and not v.node.attrs["epilogue"] and set(graph.users[v]) == {node}]
             if candidates and len(node.inputs) <= 1 + MAX_OPERANDS and all(_follows(v, node) for v in node.inputs):
                 absorbed[node] = candidates[-1]

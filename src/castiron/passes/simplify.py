@@ -18,6 +18,8 @@ def simplify(graph: Graph) -> Graph:
 
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
         for candidate in RULES.get(node.op, ()):
+            if candidate in CURIOUS and graph.feedable.intersection(node.inputs):
+                continue
             result = candidate(node, *operands)
             if result is not None:
                 nonlocal changed
@@ -90,6 +92,9 @@ def _swapped(x: Value) -> Value:
     axes = list(range(x.type.rank))
     return F.transpose(x, perm=(*axes[:-2], axes[-1], axes[-2]))
 
+
+#: Rules that look at how an operand is computed, which a feed may replace.
+CURIOUS = frozenset({_reshape_of_reshape, _transpose_of_transpose, _by_one, _one_times})
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "reshape": (_same_type, _reshape_of_reshape),
