@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
 from castiron.frontends.tensorflow import tensors
-from castiron.frontends.tensorflow.importer import PLACEHOLDERS, SILENT, WRITES, Importer, assemble
+from castiron.frontends.tensorflow.importer import PLACEHOLDERS, SILENT, WRITES, Importer, assemble, placeholder_type
 from castiron.frontends.tensorflow.nodes import SourceNode, in_order, resolve
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
 from castiron.frontends.tensorflow.results import DEAD, Results, pick, values
@@ -24,10 +24,13 @@ DESCRIPTION = "a frozen TensorFlow graph (GraphDef, .pb or .pbtxt)"
 
 _TEXT = re.compile(rb"(\s|#[^\n]*\n)*(node|versions|library)\s*:?\s*\{")
 
+#: What these operators read may still be an output.
+_OBSERVERS = SILENT | WRITES | {"SaveV2", "MergeV2Checkpoints", "ScalarSummary", "HistogramSummary", "ImageSummary",
+                                "MergeSummary", "Print"}
+
 #: Nodes of these operators are no outputs, though nothing reads them.
-_NO_OUTPUTS = SILENT | WRITES | PLACEHOLDERS | {
-    "Const", "PlaceholderWithDefault", "VarHandleOp", "VariableV2", "Variable", "SaveV2", "RestoreV2",
-    "MergeV2Checkpoints", "ScalarSummary", "HistogramSummary", "ImageSummary", "MergeSummary", "Print"}
+_NO_OUTPUTS = _OBSERVERS | PLACEHOLDERS | {"Const", "PlaceholderWithDefault", "RestoreV2", "VarHandleOp", "VariableV2",
+                                           "Variable"}
 
 #: Graphs of older producers write an unknown shape as that of a scalar.
 UNKNOWN_SCALARS_BEFORE = 24
@@ -55,16 +58,21 @@ def load(path: Path, inputs: Iterable[str] | Mapping[str, TensorType | None] | N
     """
     definition = read(path)
     try:
-        nodes = in_order(definition.node)
+        return _convert(path.stem, definition, inputs, outputs)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _convert(title: str, definition: pb.GraphDef, inputs: Iterable[str] | Mapping[str, TensorType | None] | None,
+             outputs: Iterable[str] | None) -> Graph:
+    nodes = in_order(definition.node)
     by_name = {node.name: node for node in nodes}
     if inputs is None:
         found = [n for n in nodes if n.op in PLACEHOLDERS] or [n for n in nodes if n.op == "PlaceholderWithDefault"]
         inputs = [node.name for node in found]
     fed: dict[str, dict[int, tuple[str, TensorType | None]]] = {}
     for label, type in (inputs if isinstance(inputs, Mapping) else dict.fromkeys(inputs)).items():
-        name, index = _locate(path, label, by_name)
+        name, index = _locate(label, by_name)
         fed.setdefault(name, {})[index] = (_label(name, index), type or _pinned_type(by_name[name], nodes))
 
     importer = Importer({f.signature.name: f for f in definition.library.function}, fed, _no_variable)
@@ -72,11 +80,11 @@ def load(path: Path, inputs: Iterable[str] | Mapping[str, TensorType | None] | N
     if outputs is None:
         places = [(node.name, i) for node in _ends(nodes, fed) for i in _computed(results[node.name])]
     else:
-        places = [_locate(path, label, by_name) for label in outputs]
+        places = [_locate(label, by_name) for label in outputs]
     ends = {_label(name, i): pick(results[name], i, _label(name, i)) for name, i in places}
     if not ends:
-        raise ModelError(f"{path}: the graph computes nothing from its inputs")
-    return assemble(path.stem, importer, values(ends, str(path)), str(path))
+        raise ModelError("the graph computes nothing from its inputs")
+    return assemble(title, importer, values(ends))
 
 
 def read(path: Path) -> pb.GraphDef:
@@ -98,12 +106,12 @@ def read(path: Path) -> pb.GraphDef:
     return graph
 
 
-def _locate(path: Path, label: str, nodes: Mapping[str, SourceNode]) -> tuple[str, int]:
+def _locate(label: str, nodes: Mapping[str, SourceNode]) -> tuple[str, int]:
     """The node and the index that a label such as ``x``, ``x:0`` or ``split:1`` names."""
     name, index = resolve(label, {})
     if name not in nodes:
         near = difflib.get_close_matches(name, nodes, 3)
-        raise ModelError(f"{path}: no node is called {name!r}"
+        raise ModelError(f"no node is called {name!r}"
                          + (f"; there are {', '.join(map(repr, near))}" if near else ""))
     return name, index
 
@@ -118,7 +126,7 @@ def _no_variable(name: str) -> np.ndarray:
 
 def _ends(nodes: list[SourceNode], fed: Iterable[str]) -> list[SourceNode]:
     """The nodes that no other reads, of those that depend on inputs if there are any."""
-    read = {name for node in nodes for name, _ in node.reads}
+    read = {name for node in nodes if node.op not in _OBSERVERS for name, _ in node.reads}
     alive = set(fed)
     for node in nodes:
         if any(name in alive for name, _ in node.reads):
@@ -136,10 +144,12 @@ def _computed(results: Results) -> list[int]:
 
 
 def _pinned_type(node: SourceNode, nodes: list[SourceNode]) -> TensorType | None:
-    """A matrix for a placeholder of unknown rank that is multiplied by a constant matrix, else None:
-    then the node says its type itself."""
+    """A matrix for a placeholder of unknown rank that is multiplied by a constant matrix, and what a
+    placeholder with a default declares. None for others, which have their type when they are converted."""
     shape = node.attr("shape")
-    if node.op not in PLACEHOLDERS or shape is not None and not shape.shape.unknown_rank:
+    if node.op == "PlaceholderWithDefault" and shape is not None and not shape.shape.unknown_rank:
+        return placeholder_type(node, node.name)
+    if node.op not in PLACEHOLDERS or (shape is not None and not shape.shape.unknown_rank):
         return None
     by_name = {n.name: n for n in nodes}
     same = {node.name}

@@ -43,33 +43,32 @@ def load(path: Path, signature: str | None = None, inputs: Mapping[str, TensorTy
     Raises ModelError, and UnsupportedOp with all unsupported operators that the outputs need.
     """
     path = _directory(path)
-    meta = _meta_graph(path)
-    name, chosen = _signature(path, meta, signature)
-    ends = _places(path, name, chosen.outputs)
-    fed: dict[str, dict[int, tuple[str, TensorType | None]]] = {}
-    for key, (producer, index) in _places(path, name, chosen.inputs).items():
-        type = (inputs or {}).get(key)
-        try:
-            type = type or _type_of(chosen.inputs[key], key)
-        except ModelError as error:
-            raise ModelError(f"{path}: signature {name!r}: input {key!r}: {error}") from None
-        fed.setdefault(producer, {})[index] = (key, type)
-    functions = {function.signature.name: function for function in meta.graph_def.library.function}
     try:
-        nodes = in_order(meta.graph_def.node)
-        variables = _Variables(path, nodes, meta.saver_def.restore_op_name, functions)
-        needed = ancestors(nodes, [producer for producer, _ in ends.values()], fed)
-        importer = Importer(functions, fed, variables.value)
-        results = importer.graph([node for node in nodes if node.name in needed])
+        return _convert(path, signature, inputs or {})
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
+
+
+def _convert(path: Path, wanted: str | None, types: Mapping[str, TensorType]) -> Graph:
+    meta = _meta_graph(path)
+    signature = _signature(meta, wanted)
+    ends = _places(signature.outputs)
+    fed: dict[str, dict[int, tuple[str, TensorType | None]]] = {}
+    for key, (producer, index) in _places(signature.inputs).items():
+        fed.setdefault(producer, {})[index] = (key, types.get(key) or _type_of(signature.inputs[key], key))
+    functions = {function.signature.name: function for function in meta.graph_def.library.function}
+    nodes = in_order(meta.graph_def.node)
+    order = {node.name: i for i, node in enumerate(nodes)}
     for key, (producer, _) in ends.items():
-        if producer not in results:
-            raise ModelError(f"{path}: signature {name!r}: output {key!r} is {producer!r}, which does not exist")
-    order = {node: i for i, node in enumerate(results)}
-    ends = dict(sorted(ends.items(), key=lambda item: (order[item[1][0]], item[1][1], item[0])))
-    found = {key: pick(results[producer], index, key) for key, (producer, index) in ends.items()}
-    return assemble(path.name, importer, values(found, str(path)), str(path))
+        if producer not in order:
+            raise ModelError(f"output {key!r} is node {producer!r}, which does not exist")
+    needed = ancestors(nodes, [producer for producer, _ in ends.values()], fed)
+    variables = _Variables(path, nodes, meta.saver_def.restore_op_name, functions)
+    importer = Importer(functions, fed, variables.value)
+    results = importer.graph([node for node in nodes if node.name in needed])
+    # Their order in the signature is not kept in the file; that of the graph is.
+    places = sorted(ends.items(), key=lambda item: (order[item[1][0]], item[1][1], item[0]))
+    return assemble(path.name, importer, values({key: pick(results[name], i, key) for key, (name, i) in places}))
 
 
 class _Variables:
@@ -107,36 +106,40 @@ def _meta_graph(path: Path) -> pb.MetaGraphDef:
         else:
             model.ParseFromString(data)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{file}: the file is damaged or cut off: not a whole SavedModel ({error})") from None
+        raise ModelError(f"{file.name} is damaged or cut off: not a whole SavedModel ({error})") from None
     graphs = [g for g in model.meta_graphs if list(g.meta_info_def.tags) == [TAG]] or list(model.meta_graphs)
     if len(graphs) != 1:
         tags = ", ".join(repr(list(g.meta_info_def.tags)) for g in graphs) or "none"
-        raise ModelError(f"{file}: expects one graph with the tag {TAG!r}; there are {tags}")
+        raise ModelError(f"{file.name}: expects one graph with the tag {TAG!r}; there are {tags}")
     return graphs[0]
 
 
-def _signature(path: Path, meta: pb.MetaGraphDef, wanted: str | None) -> tuple[str, pb.SignatureDef]:
+def _signature(meta: pb.MetaGraphDef, wanted: str | None) -> pb.SignatureDef:
     """The signature that is wanted, the default one, or the only one."""
     names = sorted(name for name in meta.signature_def if not name.startswith("__saved_model"))
     listed = ", ".join(map(repr, names)) or "none"
     if wanted is None:
         wanted = SERVING if SERVING in names else names[0] if len(names) == 1 else None
         if wanted is None:
-            raise ModelError(f"{path}: which signature? There are {listed}")
+            raise ModelError(f"which signature? There are {listed}")
     elif wanted not in names:
-        raise ModelError(f"{path}: no signature is called {wanted!r}; there are {listed}")
-    return wanted, meta.signature_def[wanted]
+        raise ModelError(f"no signature is called {wanted!r}; there are {listed}")
+    return meta.signature_def[wanted]
 
 
-def _places(path: Path, signature: str, infos: Mapping[str, pb.TensorInfo]) -> dict[str, tuple[str, int]]:
+def _places(infos: Mapping[str, pb.TensorInfo]) -> dict[str, tuple[str, int]]:
     """Where in the main graph each tensor of a signature is: node and index."""
     for key in infos:
         if not infos[key].name:
-            raise ModelError(f"{path}: signature {signature!r}: {key!r} is not a dense tensor")
+            raise ModelError(f"the signature's {key!r} is not a dense tensor")
     return {key: resolve(infos[key].name, {}) for key in sorted(infos)}
 
 
 def _type_of(info: pb.TensorInfo, key: str) -> TensorType | None:
     """The type of an input; None if the signature doesn't say its rank."""
-    dtype, sizes = tensors.dtype_of(info.dtype), tensors.sizes_of(info.tensor_shape)
+    try:
+        dtype = tensors.dtype_of(info.dtype)
+    except ModelError as error:
+        raise ModelError(f"input {key!r}: {error}") from None
+    sizes = tensors.sizes_of(info.tensor_shape)
     return None if sizes is None else TensorType(dtype, tensors.name_dims(sizes, key))

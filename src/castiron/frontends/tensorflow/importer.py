@@ -13,11 +13,11 @@ from castiron.frontends.tensorflow.nodes import SourceNode, in_order, resolve
 from castiron.frontends.tensorflow.operators import TABLE
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
 from castiron.frontends.tensorflow.results import DEAD, Missing, Result, Results, Variable, pick, reason
-from castiron.ir import Graph, Label, TensorType, Value, constant, placeholder, toposort
+from castiron.ir import Expr, Graph, Label, Node, TensorType, Value, constant, placeholder, toposort
 from castiron.ops.symbolic import known
 
 #: Functions may call one another this deep, and all called bodies have so many nodes at most.
-DEPTH_LIMIT, NODE_LIMIT = 64, 500_000
+DEPTH_LIMIT, NODE_LIMIT = 64, 100_000
 
 #: Operators that matter only while a model is trained, saved or debugged.
 SILENT = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "VarIsInitializedOp", "PrintV2"})
@@ -47,10 +47,13 @@ class Importer:
     variable: Callable[[str], np.ndarray]
     labels: dict[str, Label] = field(default_factory=dict)
     fed: dict[str, Value] = field(default_factory=dict)
+    #: The placeholders as the graph declares them; those that are inputs have their value in ``fed``.
+    unlisted: dict[str, Value] = field(default_factory=dict)
     #: The variables that were read, and the nodes that change variables.
     read: dict[str, Value] = field(default_factory=dict)
     written: dict[str, SourceNode] = field(default_factory=dict)
     _reserved: frozenset[str] = frozenset()
+    _bodies: dict[str, list[SourceNode]] = field(default_factory=dict)
     _callees: list[str] = field(default_factory=list)
     _inlined: int = 0
 
@@ -72,17 +75,17 @@ class Importer:
               path: tuple[str, ...]) -> dict[str, Results]:
         results: dict[str, Results] = dict(arguments)
         for node in nodes:
-            # Only the way back of a loop has no results yet.
-            operands = [pick(results.get(name, DEAD), i, f"{name}:{i}") for name, i in node.reads]
-            found = self._convert(node, operands, path)
+            found = self._convert(node, results, path)
             if not path and node.name in self.inputs:
                 found = self._feed(self.inputs[node.name], found)
             results[node.name] = found
             self._label(node, found, path)
         return results
 
-    def _convert(self, node: SourceNode, operands: list[Result], path: tuple[str, ...]) -> Results:
+    def _convert(self, node: SourceNode, results: Mapping[str, Results], path: tuple[str, ...]) -> Results:
         try:
+            # Only the way back of a loop has no results yet.
+            operands = [pick(results.get(name, DEAD), i, f"{name}:{i}") for name, i in node.reads]
             if node.op == "Merge":
                 return _merge(node, operands)
             if DEAD in operands:
@@ -115,9 +118,8 @@ class Importer:
         if node.op == "Const":
             return (constant(tensors.array_of(node.attrs["value"].tensor)),)
         if node.op in PLACEHOLDERS:
-            if node.name not in self.inputs:
-                return Missing(node, "it is not among the inputs")
-            return (placeholder(node.name, placeholder_type(node, node.name)),)
+            self.unlisted[node.name] = placeholder(node.name, placeholder_type(node, node.name))
+            return (self.unlisted[node.name],)
         if node.op == "Switch":
             return _switch(node, *operands)
         results = TABLE[node.op](node, *operands)
@@ -154,7 +156,9 @@ class Importer:
         names = [argument.name for argument in function.signature.input_arg]
         if len(names) != len(operands):
             raise ModelError(f"the function {callee.name!r} has {len(names)} arguments, not {len(operands)}")
-        nodes = in_order(function.node_def, names, callee.attr)
+        nodes = self._bodies.get(callee.name) or in_order(function.node_def, names, callee.attr)
+        if not callee.attr:
+            self._bodies[callee.name] = nodes
         self._callees.append(callee.name)
         results = self._body(nodes, {k: (v,) for k, v in zip(names, operands, strict=True)}, (*path, node.name))
         self._callees.pop()
@@ -191,23 +195,43 @@ def placeholder_type(node: SourceNode, key: str) -> TensorType:
     return TensorType(dtype, tensors.name_dims(sizes, key))
 
 
-def assemble(name: str, importer: Importer, outputs: Mapping[str, Value], file: str) -> Graph:
+def assemble(name: str, importer: Importer, outputs: Mapping[str, Value]) -> Graph:
     """The graph of what was imported. An input that no output needs is left out, and with it the values
-    of the labels that depend on it. Raises ModelError if the outputs need a variable that changes."""
+    of the labels that depend on it. Raises ModelError if the outputs need a placeholder that is not among
+    the inputs or a variable that changes."""
     needed = set(toposort(value.node for value in outputs.values()))
+    for key, value in importer.unlisted.items():
+        if value.node in needed:
+            raise ModelError(f"the outputs need the placeholder {key!r}, which is not among the inputs")
     for variable, node in importer.written.items():
         if variable in importer.read and importer.read[variable].node in needed:
-            raise ModelError(f"{file}: node {node.name!r} ({node.op}) changes the variable {variable!r} while the "
+            raise ModelError(f"node {node.name!r} ({node.op}) changes the variable {variable!r} while the "
                              f"model runs; export the model for inference")
-    inputs = {key: value for key, value in importer.fed.items() if value.node in needed}
-    dropped = {value.node: key for key, value in importer.fed.items() if key not in inputs}
+    free = {symbol for node in needed for symbol in _symbols(node)}
+    inputs = {}
+    # What the outputs need first: others stay only for the dimensions that none of those gives.
+    for key, value in sorted(importer.fed.items(), key=lambda item: item[1].node not in needed):
+        if value.node in needed or value.type.symbols & free:
+            inputs[key] = value
+            free -= value.type.symbols
+    dropped = {value.node: key for key, value in (*importer.fed.items(), *importer.unlisted.items())
+               if inputs.get(key) != value}
+    inputs = {key: value for key, value in importer.fed.items() if key in inputs}
     for node in toposort(label.value.node for label in importer.labels.values() if label.value):
         if node not in dropped and (source := next((v.node for v in node.inputs if v.node in dropped), None)):
             dropped[node] = dropped[source]
     labels = {
-        key: replace(label, value=None, why=f"needs the input {dropped[label.value.node]!r}, which no output needs")
+        key: replace(label, value=None, why=f"needs {dropped[label.value.node]!r}, which no output needs")
         if label.value and label.value.node in dropped else label for key, label in importer.labels.items()}
     return Graph(name, inputs, outputs, labels)
+
+
+def _symbols(node: Node) -> set[str]:
+    """The free dimensions in a node's types and attributes."""
+    found = set().union(*(type.symbols for type in node.types))
+    for attr in node.attrs.values():
+        found.update(*(d.symbols for d in (attr if isinstance(attr, tuple) else (attr,)) if isinstance(d, Expr)))
+    return found
 
 
 def _merge(node: SourceNode, operands: list[Result]) -> Results:

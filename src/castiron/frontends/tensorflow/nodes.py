@@ -101,7 +101,7 @@ def resolve(reference: str, ops: Mapping[str, str]) -> tuple[str, int]:
     """The producer and the index of ``name``, ``name:index`` or, as function bodies write it,
     ``name:list:index``; ``ops`` are the operators by node name."""
     name, *rest = reference.split(":")
-    if len(rest) > 2 or rest and not (rest[-1].isascii() and rest[-1].isdigit() and len(rest[-1]) < 10):
+    if len(rest) > 2 or (rest and not (rest[-1].isascii() and rest[-1].isdigit() and len(rest[-1]) < 10)):
         raise ModelError(f"{reference!r} is not a reference to a result")
     index = int(rest[-1]) if rest else 0
     lists = RESULT_LISTS.get(ops.get(name, ""), ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from castiron.errors import ModelError, UnsupportedOp
 from castiron.frontends.tensorflow.nodes import SourceNode
@@ -21,6 +22,11 @@ class Missing:
     why: str = ""
     unsupported: bool = False
     causes: tuple[Missing, ...] = ()
+
+    @cached_property
+    def first(self) -> Missing:
+        """The first fault: this one, or that of the first cause."""
+        return self if self.why else self.causes[0].first
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,7 @@ def reason(result: Result | None) -> str:
         return "the handle of a variable"
     if result.why:
         return result.why
-    first = faults([result])[0]
-    return f"needs {first.node.name!r}: {first.why}"
+    return f"needs {result.first.node.name!r}: {result.first.why}"
 
 
 def faults(missing: Iterable[Missing]) -> list[Missing]:
@@ -79,17 +84,17 @@ def faults(missing: Iterable[Missing]) -> list[Missing]:
     return found
 
 
-def values(outputs: Mapping[str, Result], file: str) -> dict[str, Value]:
+def values(outputs: Mapping[str, Result]) -> dict[str, Value]:
     """The outputs' values. Raises UnsupportedOp that lists all unsupported operators they need, else
     ModelError with the first other reason for which one has no value."""
     found = faults(result for result in outputs.values() if isinstance(result, Missing))
     if unsupported := [fault.node for fault in found if fault.unsupported]:
-        raise UnsupportedOp(f"{file}: {_listed(unsupported)}")
+        raise UnsupportedOp(f"{_listed(unsupported)}")
     for fault in found:
-        raise ModelError(f"{file}: node {fault.node.name!r} ({fault.node.op}): {fault.why}")
+        raise ModelError(f"node {fault.node.name!r} ({fault.node.op}): {fault.why}")
     for key, result in outputs.items():
         if not isinstance(result, Value):
-            raise ModelError(f"{file}: output {key!r} has no value: {reason(result)}")
+            raise ModelError(f"output {key!r} has no value: {reason(result)}")
     return dict(outputs)
 
 

@@ -71,7 +71,7 @@ def _labels(term: str, rank: int, equation: str) -> list[str]:
     """One label for each axis; an ellipsis becomes numbers, counted from its end."""
     head, dots, tail = term.partition("...")
     hidden = rank - len(head) - len(tail)
-    if hidden < 0 or hidden and not dots or not (head + tail).isalpha() and head + tail:
+    if hidden < 0 or (hidden and not dots) or (not (head + tail).isalpha() and head + tail):
         raise ModelError(f"equation {equation!r} doesn't fit an operand of rank {rank}")
     return [*head, *(str(i) for i in reversed(range(hidden))), *tail]
 
