@@ -182,7 +182,7 @@ def test_a_failed_build_changes_nothing(tools, runtime, tmp_path):
     out.write_text("what was there before")
     broken = make_artifact(np.zeros(4, np.float32))
     broken.model_go = "package data\n\nvar Name = undefined\n"
-    with pytest.raises(ToolError, match=r"(?s)go failed while building for linux/amd64.*undefined: undefined"):
+    with pytest.raises(ToolError, match=r"(?s)go failed .1. while building for linux/amd64.*undefined: undefined"):
         executable.package(broken, parse("linux/amd64"), out, tools)
     assert out.read_text() == "what was there before"
     assert os.listdir(out.parent) == ["predictor"]

