@@ -83,7 +83,7 @@ func predict(env *Environment, args *arguments) error {
 		return err
 	}
 	bar := newProgress(env.Stderr, p.inputs)
-	err = p.write(out, format, named, bar)
+	err = p.write(out.Writer, format, named, bar)
 	bar.end()
 	return out.finish(err)
 }

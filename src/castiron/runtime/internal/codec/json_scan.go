@@ -25,12 +25,15 @@ func (s *scanner) fault(format string, args ...any) error {
 	return fmt.Errorf("JSON, byte %d: %s", s.at+1, fmt.Sprintf(format, args...))
 }
 
-// peek passes over space and returns the next byte, or 0 at the end.
+// peek passes over space and returns the next byte, or 0 at the end. A zero byte in the text, which
+// JSON has no place for, comes as one that it has no place for either.
 func (s *scanner) peek() byte {
 	for s.at < len(s.data) {
 		switch c := s.data[s.at]; c {
 		case ' ', '\t', '\r', '\n':
 			s.at++
+		case 0:
+			return 0xFF
 		default:
 			return c
 		}

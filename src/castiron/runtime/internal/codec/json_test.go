@@ -79,6 +79,7 @@ func TestJSONErrors(t *testing.T) {
 		{`{"b": [1.5]}`, two, `b: JSON, byte 8: "1.5" where a int32 was expected`},
 		{strings.Repeat("[", 100_000), x3, "x: JSON, byte 66: nested deeper than 64"},
 		{`{"instances": [[1,2,3]], "z": ` + strings.Repeat("[", 100_000), x3, "JSON, byte 95: nested deeper than 64"},
+		{"[[1,2,3]] \x00", x3, `row 2: x: JSON, byte 11: "\x00" where a float32 was expected`},
 		{`[1,2,3] x`, x3, `row 2: x: JSON, byte 9: "x" where a float32 was expected`},
 	}
 	for _, test := range tests {

@@ -30,14 +30,33 @@ func newNPYSource(r io.Reader, inputs []engine.Spec) (*npySource, error) {
 	if len(inputs) != 1 {
 		return nil, fmt.Errorf("NPY: the file holds one array, but there are %d inputs: give each its own with --feed", len(inputs))
 	}
+	if err := h.fits(&inputs[0]); err != nil {
+		return nil, err
+	}
 	n := &npySource{r: r, input: inputs[0], header: h, left: 1}
 	if len(h.shape) > 0 {
 		n.left = h.shape[0]
 	}
-	if h.dtype == engine.Bool && inputs[0].DType != engine.Bool || inputs[0].DType == engine.Bool && h.dtype != engine.Bool {
-		return nil, &engine.DTypeError{Label: inputs[0].Name, Got: h.dtype.String(), Want: inputs[0].DType.String()}
-	}
 	return n, nil
+}
+
+// fits checks an array against what it is to feed, as far as its header can tell.
+func (h *npyHeader) fits(in *engine.Spec) error {
+	if (h.dtype == engine.Bool) != (in.DType == engine.Bool) {
+		return &engine.DTypeError{Label: in.Name, Got: h.dtype.String(), Want: in.DType.String()}
+	}
+	misfit := &engine.ShapeError{Label: in.Name, Got: h.shape, Want: in.ShapeText()}
+	if len(h.shape) != len(in.Shape) {
+		misfit.Reason = fmt.Sprintf("it needs %d dimensions, not %d", len(in.Shape), len(h.shape))
+		return misfit
+	}
+	for i, d := range in.Shape {
+		if want, static := d.Static(); static && want != h.shape[i] {
+			misfit.Reason = fmt.Sprintf("dimension %d is %d, must be %d", i, h.shape[i], want)
+			return misfit
+		}
+	}
+	return nil
 }
 
 func (n *npySource) Next(rows int) ([]engine.Tensor, error) {

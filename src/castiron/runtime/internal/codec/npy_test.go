@@ -64,9 +64,14 @@ func TestNPY(t *testing.T) {
 		{"one dimension", npy(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (3,), }", six[:3]), "float32[3][1.0, 2.0, 3.0]"},
 		{"number", npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (), }", six[:1]), "float32[]1.0"},
 	}
+	specs := map[string]engine.Spec{"one dimension": spec("x", engine.F32, -1), "number": spec("x", engine.F32)}
 	for _, test := range tests {
+		in, ok := specs[test.name]
+		if !ok {
+			in = x3[0]
+		}
 		for _, n := range []int{1, All} {
-			if got, err := readNPY(test.file, x3[0], n); err != nil || got != test.want {
+			if got, err := readNPY(test.file, in, n); err != nil || got != test.want {
 				t.Errorf("%s in pieces of %d: got %s, error %v", test.name, n, got, err)
 			}
 		}
@@ -109,6 +114,10 @@ func TestNPYErrors(t *testing.T) {
 			"NPY: the shape [4611686018427387904,3] is too large"},
 		{"lying shape", npy(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (1000000000, 3), }", []float32{1}),
 			"NPY: the file is cut off: it holds 4 bytes of an array of 12000000000"},
+		{"columns", npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4), }"),
+			"x: shape [2,4] does not fit [batch,3]: dimension 1 is 4, must be 3"},
+		{"rank", npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }"),
+			"x: shape [3] does not fit [batch,3]: it needs 2 dimensions, not 1"},
 		{"bools", npy(1, "{'descr': '|b1', 'fortran_order': False, 'shape': (1, 3), }", []byte{0, 1, 1}), "x: bool given, float32 expected"},
 	}
 	for _, test := range tests {

@@ -37,11 +37,14 @@ func New(e *engine.Engine) *Server {
 	return &Server{engine: e, Name: e.Model().Name, MaxBody: 64 << 20, Log: log.New(io.Discard, "", 0)}
 }
 
+// windowsAddressInUse is what Windows calls EADDRINUSE.
+const windowsAddressInUse = syscall.Errno(10048)
+
 // Listen opens a port.
 func Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, windowsAddressInUse):
 		return nil, fmt.Errorf("%s is in use by another program: choose another --port", address)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s may not be opened by this user: choose a --port above 1023", address)
@@ -136,6 +139,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	metadata := len(parts) == 1 && strings.EqualFold(parts[0], "metadata")
 	switch {
+	case name != s.Name && verb == "":
+		fail(w, http.StatusNotFound, fmt.Sprintf("Could not find any versions of model %s; this server has %s", name, s.Name))
 	case name != s.Name:
 		fail(w, http.StatusNotFound, fmt.Sprintf("Servable not found for request: Latest(%s); this server has %s", name, s.Name))
 	case version != "" && version != modelVersion:

@@ -89,6 +89,7 @@ func TestErrors(t *testing.T) {
 		{"POST", "/v1/models/other:predict", "", 404, "Servable not found for request: Latest(other); this server has linear"},
 		{"POST", "/v1/models/linear/versions/2:predict", "", 404,
 			"Servable not found for request: Specific(linear, 2); version 1 is served"},
+		{"GET", "/v1/models/other", "", 404, "Could not find any versions of model other; this server has linear"},
 		{"POST", "/v1/models/linear:regress", "", 501, "regress is not served; use :predict"},
 		{"POST", "/v1/models/linear:explain", "", 400, "Malformed request: POST /v1/models/linear:explain"},
 		{"GET", "/v1/models/linear/nothing", "", 400, "Malformed request: GET /v1/models/linear/nothing"},
