@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 
+import agreement
 from castiron import interp
 from castiron.errors import UnsupportedOp
 from castiron.frontends.keras import load, matches
@@ -24,13 +25,7 @@ def random(shape, seed=0):
 
 
 def assert_agree(actual, expected, tolerance=1e-5):
-    assert actual.shape == expected.shape
-    np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected))
-    infinite = np.isinf(expected)
-    np.testing.assert_array_equal(actual[infinite], expected[infinite])
-    finite = np.isfinite(expected)
-    a, e = actual[finite].astype(np.float64), expected[finite].astype(np.float64)
-    assert np.max(np.abs(a - e) / np.maximum(1, np.abs(e)), initial=0) <= tolerance
+    agreement.assert_agree(actual, expected, tolerance)
 
 
 def randomize(model):

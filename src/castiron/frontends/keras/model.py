@@ -140,20 +140,17 @@ class _Parser:
         name = outer.text("name", config.get("name") if isinstance(config, dict) else None)
         path = (*around, name)
         fields = Fields(config, f"{self.place}: layer {'/'.join(path[1:])!r} ({kind})")
-        module, registered = outer.get("module", None), outer.get("registered_name", None)
+        module, registered, shared = (outer.get(key, None)
+                                      for key in ("module", "registered_name", "shared_object_id"))
         layer = Layer(
             kind, fields, path, (),
             operation=kind != "InputLayer" and not {"trainable", "dtype"} & config.keys(),
             custom=registered not in (None, kind) or not str(module or "keras").startswith(("keras", "tf_keras")),
-            shared=entry.get("shared_object_id") if is_identity(entry.get("shared_object_id")) else None)
+            shared=shared if isinstance(shared, int) else None)
         if kind in MODELS:
             inner = self.model({**entry, "name": name}, around)
             layer = replace(layer, model=replace(inner, name=name), operation=False, custom=False)
         return layer, entry.get("inbound_nodes", [])
-
-
-def is_identity(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _chain(path: tuple[str, ...], layers: list[Layer], shape: Any) -> Model:

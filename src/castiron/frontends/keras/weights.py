@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
 
 import h5py
 import numpy as np
@@ -83,37 +85,34 @@ class Weights:
         visit(model, "")
 
     def _locate_legacy(self, model: Model) -> None:
-        """`.h5`: one group for each layer of the outermost model; a nested model's holds the trainable
-        weights of all its layers, then the others."""
+        """`.h5`: one group for each layer of the outermost model, with a list of its weights' names."""
         weights, place = self._archive.weights, f"{self._archive.place}: model_weights"
         for layer in model.layers:
-            if layer.operation:
-                continue
-            group = hdf5.member(weights, layer.name, place)
+            group = None if layer.operation else hdf5.member(weights, layer.name, place)
             names = hdf5.strings(group, "weight_names", place) if isinstance(group, h5py.Group) else None
-            if names is None:
-                continue
-            paths = [f"{layer.name}/{name}" for name in names]
-            inner = list(layer.model.walk()) if layer.model else [layer]
-            unique = list({id(i) if i.shared is None else i.shared: i for i in reversed(inner)}.values())[::-1]
-            expected = sum(len(part) for i in unique for part in self._names(i))
-            if len(paths) != expected:
-                wanted = ", ".join(f"{'/'.join(i.path[1:])}/{name}"
-                                   for i in unique for part in self._names(i) for name in part)
-                raise ModelError(f"{layer.fields.place}: the file holds {len(paths)} weights; expected {expected}"
-                                 f"{': ' if wanted else ''}{wanted}")
-            position = iter(paths)
-            found: dict[int, list[str]] = {id(i): [] for i in unique}
-            for frozen in (False, True):
-                for i in unique:
-                    trainable, others = self._names(i)
-                    is_frozen = i.fields.get("trainable", True) is False
-                    taken = (0 if is_frozen else len(trainable)) if not frozen else (
-                        len(trainable) + len(others) if is_frozen else len(others))
-                    found[id(i)] += [next(position) for _ in range(taken)]
-            shared = {i.shared: found[id(i)] for i in unique if i.shared is not None}
-            for i in inner:
-                self._found[i.path] = found.get(id(i)) or shared.get(i.shared, [])
+            if names is not None:
+                self._found.update(self._share_out(layer, [f"{layer.name}/{name}" for name in names]))
+
+    def _share_out(self, layer: Layer, paths: list[str]) -> dict[tuple[str, ...], list[str]]:
+        """The paths in one group by layer. A model's group holds the trainable weights of all its layers,
+        then the others; the weights of a frozen layer are among the others."""
+        inner = list(layer.model.walk()) if layer.model else [layer]
+        first = {}
+        for each in inner:
+            first.setdefault(each.path if each.shared is None else each.shared, each)
+        expected = ["/".join((*each.path[1:], name))
+                    for each in first.values() for part in self._names(each) for name in part]
+        if len(paths) != len(expected):
+            raise ModelError(f"{layer.fields.place}: the file holds {len(paths)} weights; expected {len(expected)}"
+                             f"{': ' if expected else ''}{', '.join(expected)}")
+        remaining = iter(paths)
+        found: dict[Any, list[str]] = {key: [] for key in first}
+        for key, each in first.items():
+            if each.fields.get("trainable", True) is not False:
+                found[key] += islice(remaining, len(self._names(each)[0]))
+        for key, each in first.items():
+            found[key] += islice(remaining, sum(map(len, self._names(each))) - len(found[key]))
+        return {each.path: found[each.path if each.shared is None else each.shared] for each in inner}
 
 
 def snake_case(name: str) -> str:
