@@ -17,7 +17,7 @@ from castiron.frontends.tensorflow.importer import Importer, assemble
 from castiron.frontends.tensorflow.nodes import SourceNode, ancestors, in_order, resolve
 from castiron.frontends.tensorflow.proto import graph_pb2
 from castiron.frontends.tensorflow.proto import saved_model_pb2 as pb
-from castiron.frontends.tensorflow.restore import restored_keys
+from castiron.frontends.tensorflow.restore import captured_keys, restored_keys
 from castiron.frontends.tensorflow.results import pick, values
 from castiron.ir import Graph, TensorType
 
@@ -53,18 +53,18 @@ def _convert(path: Path, wanted: str | None, types: Mapping[str, TensorType]) ->
     meta = _meta_graph(path)
     signature = _signature(meta, wanted)
     ends = _places(signature.outputs)
+    if not ends:
+        raise ModelError("the signature has no outputs")
     fed: dict[str, dict[int, tuple[str, TensorType | None]]] = {}
     for key, (producer, index) in _places(signature.inputs).items():
         fed.setdefault(producer, {})[index] = (key, types.get(key) or _type_of(signature.inputs[key], key))
-    functions = {function.signature.name: function for function in meta.graph_def.library.function}
     nodes = in_order(meta.graph_def.node)
     order = {node.name: i for i, node in enumerate(nodes)}
     for key, (producer, _) in ends.items():
         if producer not in order:
             raise ModelError(f"output {key!r} is node {producer!r}, which does not exist")
     needed = ancestors(nodes, [producer for producer, _ in ends.values()], fed)
-    variables = _Variables(path, nodes, meta.saver_def.restore_op_name, functions)
-    importer = Importer(functions, fed, variables.value)
+    importer = Importer(_functions(meta), fed, _Variables(path, meta, nodes).value)
     results = importer.graph([node for node in nodes if node.name in needed])
     # Their order in the signature is not kept in the file; that of the graph is.
     places = sorted(ends.items(), key=lambda item: (order[item[1][0]], item[1][1], item[0]))
@@ -74,22 +74,30 @@ def _convert(path: Path, wanted: str | None, types: Mapping[str, TensorType]) ->
 class _Variables:
     """The variables' values, read from the checkpoint when they are asked for."""
 
-    def __init__(self, path: Path, nodes: list[SourceNode], restore_op: str,
-                 functions: Mapping[str, graph_pb2.FunctionDef]):
-        self._path, self._nodes, self._restore_op, self._functions = path, nodes, restore_op, functions
+    def __init__(self, path: Path, meta: pb.MetaGraphDef, nodes: list[SourceNode]):
+        self._path, self._meta, self._nodes = path, meta, nodes
 
-    @cached_property
-    def _keys(self) -> dict[str, str]:
-        return restored_keys(self._nodes, resolve(self._restore_op, {})[0], self._functions)
+    def value(self, variable: str) -> np.ndarray:
+        key = self._restored.get(variable) or self._captured.get(variable)
+        if key is None:
+            raise ModelError(f"the variable {variable!r} is not among those that the model restores")
+        return self._checkpoint.tensor(key)
 
     @cached_property
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._path / "variables" / "variables")
 
-    def value(self, variable: str) -> np.ndarray:
-        if variable not in self._keys:
-            raise ModelError(f"the variable {variable!r} is not among those that the model restores")
-        return self._checkpoint.tensor(self._keys[variable])
+    @cached_property
+    def _restored(self) -> dict[str, str]:
+        return restored_keys(self._nodes, resolve(self._meta.saver_def.restore_op_name, {})[0], _functions(self._meta))
+
+    @cached_property
+    def _captured(self) -> dict[str, str]:
+        return captured_keys(self._nodes, self._meta.object_graph_def, self._checkpoint)
+
+
+def _functions(meta: pb.MetaGraphDef) -> dict[str, graph_pb2.FunctionDef]:
+    return {function.signature.name: function for function in meta.graph_def.library.function}
 
 
 def _directory(path: Path) -> Path:

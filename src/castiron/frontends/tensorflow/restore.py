@@ -1,22 +1,33 @@
-"""Which tensor of the checkpoint each variable holds: what the graph's own restore operation says."""
+"""Which tensor of the checkpoint each variable holds.
+
+The graph's own restore operation says it. Only where that leaves variables out, as it does for those
+that a Keras 3 model captures when it is saved as an object, the graph of objects does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from google.protobuf.message import DecodeError
+
 from castiron.errors import ModelError
+from castiron.frontends.tensorflow.checkpoint.bundle import Checkpoint
 from castiron.frontends.tensorflow.importer import CALLS
 from castiron.frontends.tensorflow.nodes import SourceNode, ancestors, in_order
-from castiron.frontends.tensorflow.proto import graph_pb2 as pb
+from castiron.frontends.tensorflow.proto import graph_pb2
+from castiron.frontends.tensorflow.proto import saved_model_pb2 as pb
+
+#: The checkpoint's graph of objects, and what it calls a variable's tensor.
+OBJECTS, VALUE = "_CHECKPOINTABLE_OBJECT_GRAPH", "VARIABLE_VALUE"
 
 _ASSIGNS = frozenset({"Assign", "AssignVariableOp"})
 
 
 def restored_keys(nodes: Iterable[SourceNode], restore_op: str,
-                  functions: Mapping[str, pb.FunctionDef]) -> dict[str, str]:
+                  functions: Mapping[str, graph_pb2.FunctionDef]) -> dict[str, str]:
     """The checkpoint's key of each variable, by the variable's node in the main graph.
 
-    Every form of SavedModel restores itself by assignments of RestoreV2's results, in the main graph
+    A SavedModel restores itself by assignments of RestoreV2's results, in the main graph
     (TensorFlow 1) or in a function that takes the variables' handles (TensorFlow 2).
     """
     nodes = list(nodes)
@@ -26,7 +37,40 @@ def restored_keys(nodes: Iterable[SourceNode], restore_op: str,
     return keys
 
 
-def _collect(nodes: list[SourceNode], handles: Mapping[str, str], functions: Mapping[str, pb.FunctionDef],
+def captured_keys(nodes: Iterable[SourceNode], objects: pb.SavedObjectGraph, checkpoint: Checkpoint) -> dict[str, str]:
+    """The same from the graph of objects: a function's last arguments are the objects that it captures,
+    and the checkpoint names the tensors of the objects it finds under the same names from the root."""
+    if OBJECTS not in checkpoint:
+        return {}
+    try:
+        tracked = pb.TrackableObjectGraph.FromString(checkpoint.text(OBJECTS))
+    except DecodeError as error:
+        raise ModelError(f"the checkpoint's graph of objects is damaged: {error}") from None
+    keys: dict[int, str] = {}
+    stack, seen = [(0, 0)] if objects.nodes and tracked.nodes else [], {0}
+    while stack:
+        saved, other = stack.pop()
+        for attribute in tracked.nodes[other].attributes:
+            if attribute.name == VALUE:
+                keys[saved] = attribute.checkpoint_key
+        names = {child.local_name: child.node_id for child in tracked.nodes[other].children}
+        for child in objects.nodes[saved].children:
+            there = names.get(child.local_name, -1)
+            if child.node_id not in seen and 0 <= child.node_id < len(objects.nodes) and 0 <= there < len(tracked.nodes):
+                seen.add(child.node_id)
+                stack.append((child.node_id, there))
+    found: dict[str, str] = {}
+    for node in nodes:
+        callee = node.attrs["f"].func.name if node.op in CALLS else ""
+        if callee in objects.concrete_functions:
+            captured = objects.concrete_functions[callee].bound_inputs
+            for (name, _), number in zip(node.reads[len(node.reads) - len(captured):], captured, strict=False):
+                if number in keys:
+                    found[name] = keys[number]
+    return found
+
+
+def _collect(nodes: list[SourceNode], handles: Mapping[str, str], functions: Mapping[str, graph_pb2.FunctionDef],
              keys: dict[str, str], depth: int = 0) -> None:
     """Enter the assignments among the nodes; ``handles`` are the variables that arguments stand for."""
     by_name = {node.name: node for node in nodes}
@@ -57,7 +101,7 @@ def _key(by_name: Mapping[str, SourceNode], restore: SourceNode, index: int) -> 
     lists = []
     for name, _ in restore.reads[1:3]:
         node = by_name.get(name)
-        tensor = node.attrs["value"].tensor if node and node.op == "Const" else pb.TensorProto()
+        tensor = node.attrs["value"].tensor if node and node.op == "Const" else graph_pb2.TensorProto()
         lists.append(tensor.string_val)
     if len(lists) < 2 or index >= min(map(len, lists)):
         raise ModelError(f"node {restore.name!r} (RestoreV2) doesn't name its result {index}")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from castiron.frontends.tensorflow.proto import graph_pb2 as castiron_dot_frontends_dot_tensorflow_dot_proto_dot_graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5castiron/frontends/tensorflow/proto/saved_model.proto\x12\x13\x63\x61stiron.tensorflow\x1a/castiron/frontends/tensorflow/proto/graph.proto\"\x85\x01\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1d.castiron.tensorflow.DataType\x12;\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32%.castiron.tensorflow.TensorShapeProto\"\xc4\x02\n\x0cSignatureDef\x12=\n\x06inputs\x18\x01 \x03(\x0b\x32-.castiron.tensorflow.SignatureDef.InputsEntry\x12?\n\x07outputs\x18\x02 \x03(\x0b\x32..castiron.tensorflow.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aN\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.castiron.tensorflow.TensorInfo:\x02\x38\x01\x1aO\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.castiron.tensorflow.TensorInfo:\x02\x38\x01\"[\n\x08SaverDef\x12\x1c\n\x14\x66ilename_tensor_name\x18\x01 \x01(\t\x12\x18\n\x10save_tensor_name\x18\x02 \x01(\t\x12\x17\n\x0frestore_op_name\x18\x03 \x01(\t\"\xb1\x03\n\x0cMetaGraphDef\x12\x44\n\rmeta_info_def\x18\x01 \x01(\x0b\x32-.castiron.tensorflow.MetaGraphDef.MetaInfoDef\x12\x30\n\tgraph_def\x18\x02 \x01(\x0b\x32\x1d.castiron.tensorflow.GraphDef\x12\x30\n\tsaver_def\x18\x03 \x01(\x0b\x32\x1d.castiron.tensorflow.SaverDef\x12J\n\rsignature_def\x18\x05 \x03(\x0b\x32\x33.castiron.tensorflow.MetaGraphDef.SignatureDefEntry\x1aS\n\x0bMetaInfoDef\x12\x1a\n\x12meta_graph_version\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x1a\n\x12tensorflow_version\x18\x05 \x01(\t\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.castiron.tensorflow.SignatureDef:\x02\x38\x01\"h\n\nSavedModel\x12\"\n\x1asaved_model_schema_version\x18\x01 \x01(\x03\x12\x36\n\x0bmeta_graphs\x18\x02 \x03(\x0b\x32!.castiron.tensorflow.MetaGraphDef\"\xc3\x01\n\x11\x42undleHeaderProto\x12\x12\n\nnum_shards\x18\x01 \x01(\x05\x12\x45\n\nendianness\x18\x02 \x01(\x0e\x32\x31.castiron.tensorflow.BundleHeaderProto.Endianness\x12\x30\n\x07version\x18\x03 \x01(\x0b\x32\x1f.castiron.tensorflow.VersionDef\"!\n\nEndianness\x12\n\n\x06LITTLE\x10\x00\x12\x07\n\x03\x42IG\x10\x01\"\xe9\x02\n\x10\x42undleEntryProto\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.castiron.tensorflow.DataType\x12\x34\n\x05shape\x18\x02 \x01(\x0b\x32%.castiron.tensorflow.TensorShapeProto\x12\x10\n\x08shard_id\x18\x03 \x01(\x05\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x0e\n\x06\x63rc32c\x18\x06 \x01(\x07\x12;\n\x06slices\x18\x07 \x03(\x0b\x32+.castiron.tensorflow.BundleEntryProto.Slice\x1at\n\x05Slice\x12\x42\n\x06\x65xtent\x18\x01 \x03(\x0b\x32\x32.castiron.tensorflow.BundleEntryProto.Slice.Extent\x1a\'\n\x06\x45xtent\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0e\n\x06length\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n5castiron/frontends/tensorflow/proto/saved_model.proto\x12\x13\x63\x61stiron.tensorflow\x1a/castiron/frontends/tensorflow/proto/graph.proto\"\x85\x01\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x05\x64type\x18\x02 \x01(\x0e\x32\x1d.castiron.tensorflow.DataType\x12;\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32%.castiron.tensorflow.TensorShapeProto\"\xc4\x02\n\x0cSignatureDef\x12=\n\x06inputs\x18\x01 \x03(\x0b\x32-.castiron.tensorflow.SignatureDef.InputsEntry\x12?\n\x07outputs\x18\x02 \x03(\x0b\x32..castiron.tensorflow.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aN\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.castiron.tensorflow.TensorInfo:\x02\x38\x01\x1aO\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.castiron.tensorflow.TensorInfo:\x02\x38\x01\"[\n\x08SaverDef\x12\x1c\n\x14\x66ilename_tensor_name\x18\x01 \x01(\t\x12\x18\n\x10save_tensor_name\x18\x02 \x01(\t\x12\x17\n\x0frestore_op_name\x18\x03 \x01(\t\"\xf2\x03\n\x0cMetaGraphDef\x12\x44\n\rmeta_info_def\x18\x01 \x01(\x0b\x32-.castiron.tensorflow.MetaGraphDef.MetaInfoDef\x12\x30\n\tgraph_def\x18\x02 \x01(\x0b\x32\x1d.castiron.tensorflow.GraphDef\x12\x30\n\tsaver_def\x18\x03 \x01(\x0b\x32\x1d.castiron.tensorflow.SaverDef\x12J\n\rsignature_def\x18\x05 \x03(\x0b\x32\x33.castiron.tensorflow.MetaGraphDef.SignatureDefEntry\x12?\n\x10object_graph_def\x18\x07 \x01(\x0b\x32%.castiron.tensorflow.SavedObjectGraph\x1aS\n\x0bMetaInfoDef\x12\x1a\n\x12meta_graph_version\x18\x01 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x1a\n\x12tensorflow_version\x18\x05 \x01(\t\x1aV\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.castiron.tensorflow.SignatureDef:\x02\x38\x01\"h\n\nSavedModel\x12\"\n\x1asaved_model_schema_version\x18\x01 \x01(\x03\x12\x36\n\x0bmeta_graphs\x18\x02 \x03(\x0b\x32!.castiron.tensorflow.MetaGraphDef\"6\n\x0fObjectReference\x12\x0f\n\x07node_id\x18\x01 \x01(\x05\x12\x12\n\nlocal_name\x18\x02 \x01(\t\"\x9b\x03\n\x10SavedObjectGraph\x12@\n\x05nodes\x18\x01 \x03(\x0b\x32\x31.castiron.tensorflow.SavedObjectGraph.SavedObject\x12X\n\x12\x63oncrete_functions\x18\x02 \x03(\x0b\x32<.castiron.tensorflow.SavedObjectGraph.ConcreteFunctionsEntry\x1a\x45\n\x0bSavedObject\x12\x36\n\x08\x63hildren\x18\x01 \x03(\x0b\x32$.castiron.tensorflow.ObjectReference\x1a-\n\x15SavedConcreteFunction\x12\x14\n\x0c\x62ound_inputs\x18\x02 \x03(\x05\x1au\n\x16\x43oncreteFunctionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12J\n\x05value\x18\x02 \x01(\x0b\x32;.castiron.tensorflow.SavedObjectGraph.SavedConcreteFunction:\x02\x38\x01\"\xd9\x02\n\x14TrackableObjectGraph\x12H\n\x05nodes\x18\x01 \x03(\x0b\x32\x39.castiron.tensorflow.TrackableObjectGraph.TrackableObject\x1a\xf6\x01\n\x0fTrackableObject\x12\x36\n\x08\x63hildren\x18\x01 \x03(\x0b\x32$.castiron.tensorflow.ObjectReference\x12^\n\nattributes\x18\x02 \x03(\x0b\x32J.castiron.tensorflow.TrackableObjectGraph.TrackableObject.SerializedTensor\x1aK\n\x10SerializedTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x16\n\x0e\x63heckpoint_key\x18\x03 \x01(\t\"\xc3\x01\n\x11\x42undleHeaderProto\x12\x12\n\nnum_shards\x18\x01 \x01(\x05\x12\x45\n\nendianness\x18\x02 \x01(\x0e\x32\x31.castiron.tensorflow.BundleHeaderProto.Endianness\x12\x30\n\x07version\x18\x03 \x01(\x0b\x32\x1f.castiron.tensorflow.VersionDef\"!\n\nEndianness\x12\n\n\x06LITTLE\x10\x00\x12\x07\n\x03\x42IG\x10\x01\"\xe9\x02\n\x10\x42undleEntryProto\x12,\n\x05\x64type\x18\x01 \x01(\x0e\x32\x1d.castiron.tensorflow.DataType\x12\x34\n\x05shape\x18\x02 \x01(\x0b\x32%.castiron.tensorflow.TensorShapeProto\x12\x10\n\x08shard_id\x18\x03 \x01(\x05\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x0c\n\x04size\x18\x05 \x01(\x03\x12\x0e\n\x06\x63rc32c\x18\x06 \x01(\x07\x12;\n\x06slices\x18\x07 \x03(\x0b\x32+.castiron.tensorflow.BundleEntryProto.Slice\x1at\n\x05Slice\x12\x42\n\x06\x65xtent\x18\x01 \x03(\x0b\x32\x32.castiron.tensorflow.BundleEntryProto.Slice.Extent\x1a\'\n\x06\x45xtent\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0e\n\x06length\x18\x02 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_options = b'8\001'
   _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._loaded_options = None
   _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
+  _globals['_SAVEDOBJECTGRAPH_CONCRETEFUNCTIONSENTRY']._loaded_options = None
+  _globals['_SAVEDOBJECTGRAPH_CONCRETEFUNCTIONSENTRY']._serialized_options = b'8\001'
   _globals['_TENSORINFO']._serialized_start=128
   _globals['_TENSORINFO']._serialized_end=261
   _globals['_SIGNATUREDEF']._serialized_start=264
@@ -49,21 +51,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAVERDEF']._serialized_start=590
   _globals['_SAVERDEF']._serialized_end=681
   _globals['_METAGRAPHDEF']._serialized_start=684
-  _globals['_METAGRAPHDEF']._serialized_end=1117
-  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_start=946
-  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_end=1029
-  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_start=1031
-  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_end=1117
-  _globals['_SAVEDMODEL']._serialized_start=1119
-  _globals['_SAVEDMODEL']._serialized_end=1223
-  _globals['_BUNDLEHEADERPROTO']._serialized_start=1226
-  _globals['_BUNDLEHEADERPROTO']._serialized_end=1421
-  _globals['_BUNDLEHEADERPROTO_ENDIANNESS']._serialized_start=1388
-  _globals['_BUNDLEHEADERPROTO_ENDIANNESS']._serialized_end=1421
-  _globals['_BUNDLEENTRYPROTO']._serialized_start=1424
-  _globals['_BUNDLEENTRYPROTO']._serialized_end=1785
-  _globals['_BUNDLEENTRYPROTO_SLICE']._serialized_start=1669
-  _globals['_BUNDLEENTRYPROTO_SLICE']._serialized_end=1785
-  _globals['_BUNDLEENTRYPROTO_SLICE_EXTENT']._serialized_start=1746
-  _globals['_BUNDLEENTRYPROTO_SLICE_EXTENT']._serialized_end=1785
+  _globals['_METAGRAPHDEF']._serialized_end=1182
+  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_start=1011
+  _globals['_METAGRAPHDEF_METAINFODEF']._serialized_end=1094
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_start=1096
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_end=1182
+  _globals['_SAVEDMODEL']._serialized_start=1184
+  _globals['_SAVEDMODEL']._serialized_end=1288
+  _globals['_OBJECTREFERENCE']._serialized_start=1290
+  _globals['_OBJECTREFERENCE']._serialized_end=1344
+  _globals['_SAVEDOBJECTGRAPH']._serialized_start=1347
+  _globals['_SAVEDOBJECTGRAPH']._serialized_end=1758
+  _globals['_SAVEDOBJECTGRAPH_SAVEDOBJECT']._serialized_start=1523
+  _globals['_SAVEDOBJECTGRAPH_SAVEDOBJECT']._serialized_end=1592
+  _globals['_SAVEDOBJECTGRAPH_SAVEDCONCRETEFUNCTION']._serialized_start=1594
+  _globals['_SAVEDOBJECTGRAPH_SAVEDCONCRETEFUNCTION']._serialized_end=1639
+  _globals['_SAVEDOBJECTGRAPH_CONCRETEFUNCTIONSENTRY']._serialized_start=1641
+  _globals['_SAVEDOBJECTGRAPH_CONCRETEFUNCTIONSENTRY']._serialized_end=1758
+  _globals['_TRACKABLEOBJECTGRAPH']._serialized_start=1761
+  _globals['_TRACKABLEOBJECTGRAPH']._serialized_end=2106
+  _globals['_TRACKABLEOBJECTGRAPH_TRACKABLEOBJECT']._serialized_start=1860
+  _globals['_TRACKABLEOBJECTGRAPH_TRACKABLEOBJECT']._serialized_end=2106
+  _globals['_TRACKABLEOBJECTGRAPH_TRACKABLEOBJECT_SERIALIZEDTENSOR']._serialized_start=2031
+  _globals['_TRACKABLEOBJECTGRAPH_TRACKABLEOBJECT_SERIALIZEDTENSOR']._serialized_end=2106
+  _globals['_BUNDLEHEADERPROTO']._serialized_start=2109
+  _globals['_BUNDLEHEADERPROTO']._serialized_end=2304
+  _globals['_BUNDLEHEADERPROTO_ENDIANNESS']._serialized_start=2271
+  _globals['_BUNDLEHEADERPROTO_ENDIANNESS']._serialized_end=2304
+  _globals['_BUNDLEENTRYPROTO']._serialized_start=2307
+  _globals['_BUNDLEENTRYPROTO']._serialized_end=2668
+  _globals['_BUNDLEENTRYPROTO_SLICE']._serialized_start=2552
+  _globals['_BUNDLEENTRYPROTO_SLICE']._serialized_end=2668
+  _globals['_BUNDLEENTRYPROTO_SLICE_EXTENT']._serialized_start=2629
+  _globals['_BUNDLEENTRYPROTO_SLICE_EXTENT']._serialized_end=2668
 # @@protoc_insertion_point(module_scope)
