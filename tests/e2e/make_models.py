@@ -1,0 +1,69 @@
+"""Makes the models of these tests with TensorFlow, in a process of its own: ``python make_models.py FOLDER``.
+
+mlp: 10-16-8-1, as model.keras, model.h5, saved_model/ and model.pb; expected.npz has rows and what
+TensorFlow computes for labels of model.pb; labels.json what TensorFlow lists. pair.keras: two inputs, two
+outputs. strange.keras: layers that castiron doesn't compile. lambda.keras: code inside.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from castiron.demo.train import freeze
+
+LABELS = ("Identity", "sequential/hidden/Relu", "sequential/out/MatMul", "sequential/out/Add/ReadVariableOp")
+
+
+def main(folder: Path) -> None:
+    """Leave everything in the folder."""
+    keras.utils.set_random_seed(7)
+    rng = np.random.default_rng(7)
+    model = keras.Sequential([
+        keras.Input((10,), name="x"),
+        keras.layers.Dense(16, activation="relu", bias_initializer="random_normal", name="hidden"),
+        keras.layers.Dense(8, activation="tanh", bias_initializer="random_normal", name="bend"),
+        keras.layers.Dense(1, bias_initializer="random_normal", name="out"),
+    ], name="sequential")
+    model.save(folder / "model.keras")
+    model.save(folder / "model.h5")
+    model.export(folder / "saved_model", verbose=False)
+    definition = freeze(model)
+    (folder / "model.pb").write_bytes(definition.SerializeToString())
+
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(definition, name="")
+        (folder / "labels.json").write_text(json.dumps([[op.name, op.type] for op in graph.get_operations()]))
+        rows = rng.standard_normal((40, 10), np.float32)
+        with tf.compat.v1.Session(graph=graph) as session:
+            values = session.run([f"{label}:0" for label in LABELS], {"x:0": rows})
+            activation = rng.random((40, 16), np.float32)
+            downstream = session.run("Identity:0", {"sequential/hidden/Relu:0": activation})
+    np.savez(folder / "expected.npz", x=rows, activation=activation, downstream=downstream,
+             **{label.replace("/", "|"): value for label, value in zip(LABELS, values, strict=True)})
+
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    both = keras.layers.Dense(4, activation="gelu", name="mix")(keras.layers.Concatenate(name="join")([a, b]))
+    outputs = [keras.layers.Dense(1, name="value")(both), keras.layers.Dense(3, activation="softmax", name="kind")(both)]
+    keras.Model([a, b], outputs, name="pair").save(folder / "pair.keras")
+
+    layers = [keras.Input((9, 9, 3)), keras.layers.Conv2DTranspose(4, 3), keras.layers.Conv2DTranspose(4, 3),
+              keras.layers.SeparableConv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    keras.Sequential(layers).save(folder / "strange.keras")
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x * 2)]).save(folder / "lambda.keras")
+
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [None, 4], name="x")
+        tf.raw_ops.Qr(input=tf.linalg.matrix_transpose(tf.raw_ops.Cholesky(input=tf.linalg.diag(tf.raw_ops.Cumsum(x=x, axis=1)))))
+        tf.raw_ops.Cholesky(input=tf.linalg.diag(x))
+        (folder / "strange.pb").write_bytes(graph.as_graph_def().SerializeToString())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
