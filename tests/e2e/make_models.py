@@ -50,8 +50,9 @@ def main(folder: Path) -> None:
 
     a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
     both = keras.layers.Dense(4, activation="gelu", name="mix")(keras.layers.Concatenate(name="join")([a, b]))
-    outputs = [keras.layers.Dense(1, name="value")(both), keras.layers.Dense(3, activation="softmax", name="kind")(both)]
-    keras.Model([a, b], outputs, name="pair").save(folder / "pair.keras")
+    value = keras.layers.Dense(1, name="value")(both)
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(both)
+    keras.Model([a, b], [value, kind], name="pair").save(folder / "pair.keras")
 
     layers = [keras.Input((9, 9, 3)), keras.layers.Conv2DTranspose(4, 3), keras.layers.Conv2DTranspose(4, 3),
               keras.layers.SeparableConv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
@@ -60,8 +61,8 @@ def main(folder: Path) -> None:
 
     with tf.Graph().as_default() as graph:
         x = tf.compat.v1.placeholder(tf.float32, [None, 4], name="x")
-        tf.raw_ops.Qr(input=tf.linalg.matrix_transpose(tf.raw_ops.Cholesky(input=tf.linalg.diag(tf.raw_ops.Cumsum(x=x, axis=1)))))
-        tf.raw_ops.Cholesky(input=tf.linalg.diag(x))
+        root = tf.raw_ops.Cholesky(input=tf.linalg.diag(x))
+        tf.raw_ops.Qr(input=tf.raw_ops.Cholesky(input=root))
         (folder / "strange.pb").write_bytes(graph.as_graph_def().SerializeToString())
 
 

@@ -14,8 +14,8 @@ BREAKDOWNS = ("Traceback", "goroutine", "panic", "SIGSEGV")
 
 def run(*command: object, stdin: str | bytes | None = None, **options) -> subprocess.CompletedProcess:
     """Run a command to its end; output as bytes. Without stdin its input is empty."""
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    return subprocess.run([str(word) for word in command], input=data or b"", capture_output=True, check=False, **options)
+    data = stdin.encode() if isinstance(stdin, str) else stdin or b""
+    return subprocess.run([str(word) for word in command], input=data, capture_output=True, check=False, **options)
 
 
 def output(*command: object, **options) -> str:

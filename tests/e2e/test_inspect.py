@@ -29,7 +29,8 @@ def test_json(predictor, models):
     graph = json.loads(output(predictor, "inspect", "--json"))
     assert [(node["label"], node["op"]) for node in graph["labels"]] == tensorflow_labels(models)
     nodes = {node["label"]: node for node in graph["labels"]}
-    assert nodes["x"] == {"label": "x", "op": "Placeholder", "dtype": "float32", "shape": ["batch", 10], "role": "input"}
+    assert nodes["x"] == {
+        "label": "x", "op": "Placeholder", "dtype": "float32", "shape": ["batch", 10], "role": "input"}
     assert graph["inputs"] == [{"name": "x", "label": "x", "dtype": "float32", "shape": ["batch", 10]}]
     assert graph["outputs"] == [{"name": "Identity", "label": "Identity", "dtype": "float32", "shape": ["batch", 1]}]
 

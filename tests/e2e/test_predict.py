@@ -161,8 +161,8 @@ class TestSeveralInputs:
     def test_a_file_for_each(self, pair, want, tmp_path):
         np.save(tmp_path / "a.npy", self.ROWS[:, :3])
         (tmp_path / "b.csv").write_text(csv(self.ROWS[:, 3:]))
-        got = output(pair, "predict", "--feed", f"a={tmp_path}/a.npy", "--feed", f"b={tmp_path}/b.csv", "--fetch", "kind",
-                     "--fetch", "value", "--header=false")
+        feeds = ("--feed", f"a={tmp_path}/a.npy", "--feed", f"b={tmp_path}/b.csv")
+        got = output(pair, "predict", *feeds, "--fetch", "kind", "--fetch", "value", "--header=false")
         np.testing.assert_array_equal(numbers(got), want[:, [1, 2, 3, 0]])
 
 

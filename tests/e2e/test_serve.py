@@ -139,7 +139,7 @@ class TestErrors:
         ({"instances": [[1] * 10, [1] * 9]}, []),
         ({"instances": [[1] * 10], "inputs": [[1] * 10]}, ["instances", "inputs"]),
         ({"instances": [[1] * 10], "signature_name": "other"}, ["other", "serving_default"]),
-        ({"instances": [[1] * 10], "fetch": ["sequential/aut/MatMul"]}, ["sequential/aut/MatMul", "sequential/out/MatMul"]),
+        ({"instances": [[1] * 10], "fetch": ["sequential/aut/MatMul"]}, ["sequential/out/MatMul"]),
         ({}, ["instances"]),
         ([], []),
         (b"{", []),

@@ -10,7 +10,7 @@ import plotext
 
 matplotlib.use("Agg")
 
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 _INK, _DOTS, _LINE = "#22303c", "#1f77b4", "#d95f02"
 

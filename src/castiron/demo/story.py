@@ -120,10 +120,11 @@ class Story:
         data.write_csv(self.folder / "rand_out.csv", ("expected", "out"), np.column_stack([expected, computed]))
         errors = expected - computed
         r2 = 1 - np.sum(errors**2) / np.sum((expected - expected.mean()) ** 2)
-        plot.image(self.folder / "scatter.png", expected, computed, f"y = X·c on {len(expected)} fresh rows: R² = {r2:.5f}")
+        title = f"y = X·c on {len(expected)} fresh rows: R² = {r2:.5f}"
+        plot.image(self.folder / "scatter.png", expected, computed, title)
         self.say(plot.text(expected, computed).rstrip())
-        self.say(f"R² = {r2:.5f}, largest error {np.abs(errors).max():.3g} where y reaches {np.abs(expected).max():.0f} "
-                 "(the model's own: it was trained for seconds)")
+        self.say(f"R² = {r2:.5f}, largest error {np.abs(errors).max():.3g} where y reaches "
+                 f"{np.abs(expected).max():.0f} (the model's own: it was trained for seconds)")
         self.say("rand_out.csv: expected and out of every row; scatter.png: the plot")
 
     def serve(self, fresh: np.ndarray, computed: np.ndarray) -> None:
