@@ -39,19 +39,26 @@ def test_two_builds_are_bit_identical(executables, models, tmp_path, monkeypatch
     assert os.listdir(tmp_path / "temporary") == []
 
 
+#: castiron's command line, which tells on the standard error what programs it ran, with their first argument.
+TRACED = """
+import os, sys
+from castiron.cli import main
+def tell(event, arguments):
+    if event == "subprocess.Popen":
+        print(os.path.basename(arguments[1][0]), arguments[1][1], file=sys.stderr)
+sys.addaudithook(tell)
+main(sys.argv[1:])
+"""
+
+
 def test_a_rebuild_runs_no_compiler(executables, models, tmp_path):
     """What is cached is linked no more: the tools' own work is not even begun."""
     first = executables("model.keras")
-    tracer = ("import subprocess, sys; ran = []; popen = subprocess.Popen.__init__\n"
-              "def init(self, args, *a, **k): ran.append(args); popen(self, args, *a, **k)\n"
-              "subprocess.Popen.__init__ = init\n"
-              "from castiron.cli import main\n"
-              "main(sys.argv[1:])\n"
-              "print(*(' '.join(map(str, a[1:2])) for a in ran if 'oracle' not in str(a)), file=sys.stderr)")
-    done = run(sys.executable, "-c", tracer, "build", models / "model.keras", "-o", tmp_path / "again", "--verify",
+    done = run(sys.executable, "-c", TRACED, "build", models / "model.keras", "-o", tmp_path / "again", "--verify",
                "interpreter")
     assert done.returncode == 0, done.stderr.decode()
-    assert set(done.stderr.decode().split()) <= {"version"}
+    ran = {line for line in done.stderr.decode().splitlines() if line.split()[0] in ("zig", "go")}
+    assert ran == {"zig version", "go version"}
     assert (tmp_path / "again").read_bytes() == first.read_bytes()
 
 
@@ -85,7 +92,7 @@ class TestTools:
         done = run(*CASTIRON, "build", models / "model.pb", "-o", tmp_path / "predictor", "--zig", broken,
                    env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
         assert done.returncode == 1
-        assert "zig failed while" in done.stderr.decode() and "out of order" in done.stderr.decode()
+        assert "zig failed" in done.stderr.decode() and "out of order" in done.stderr.decode()
         assert "Traceback" not in done.stderr.decode()
         assert not (tmp_path / "predictor").exists()
 

@@ -24,6 +24,14 @@ func bench(env *Environment, args *arguments) error {
 	if err := args.parse(0, 0); err != nil {
 		return err
 	}
+	var sizes []int
+	for word := range strings.SplitSeq(*batches, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < 1 {
+			return usagef("bench: --batch: %q is not a positive number", word)
+		}
+		sizes = append(sizes, n)
+	}
 	e, err := env.Load()
 	if err != nil {
 		return err
@@ -31,16 +39,11 @@ func bench(env *Environment, args *arguments) error {
 	if *threads > 0 {
 		e.SetThreads(*threads)
 	}
-	sizes := strings.Split(*batches, ",")
 	if len(e.Model().Fast.Symbols) == 0 {
 		sizes = sizes[:1]
 	}
 	fmt.Fprintf(env.Stdout, "%8s %14s %14s %16s\n", "batch", "median", "best", "rows/s")
-	for _, size := range sizes {
-		n, err := strconv.Atoi(strings.TrimSpace(size))
-		if err != nil || n < 1 {
-			return usagef("bench: --batch: %q is not a positive number", size)
-		}
+	for _, n := range sizes {
 		call, err := prepare(e, int64(n))
 		if err != nil {
 			return err

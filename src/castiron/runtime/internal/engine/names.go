@@ -100,9 +100,10 @@ func (e *Engine) nearest(name string) []string {
 		if known == "" {
 			continue
 		}
-		d := distance(lower, strings.ToLower(known))
+		like := strings.ToLower(known)
+		d := distance(lower, like)
 		// The last part of a path, or a part of it, is what people remember.
-		if known != "" && (strings.HasSuffix(known, "/"+name) || strings.Contains(known, name) && len(name) > 2) {
+		if strings.HasSuffix(like, "/"+lower) || strings.Contains(like, lower) && len(name) > 2 {
 			d = min(d, 1)
 		}
 		if d <= max(len(name)/2, 2) {
