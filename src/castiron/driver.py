@@ -115,16 +115,21 @@ def build(path: str | Path, out: str | Path, *, targets: Sequence[Platform] = ()
     format = frontends.detect(path).FORMAT
     source = load(path)
     name = name or default_name(path)
-    reference = verify.Reference(path, format, source, framework)
+    fingerprint = digest(path)
+    reference = verify.Reference(path, format, fingerprint, source, framework)
     try:
         progress("compiling")
         compiled = compile(source, trace=trace, tools=tools)
+        facts = _facts(name, fingerprint, format, compiled, tolerance)
+        if form == "executable":
+            # Into the cache only: the framework takes seconds to start, and nothing is written until it has spoken.
+            executable.link(_artifact(facts, compiled, reference), targets[0], tools)
         progress(f"comparing with {reference.source}")
         report = verify.compare(reference, lambda feeds: compiled(**feeds), source, tolerance)
     finally:
         reference.close()
-    progress("linking")
-    artifact = _artifact(name, path, format, compiled, report)
+    progress("writing")
+    artifact = _artifact(facts, compiled, reference)
     if form == "go":
         written = go_module.package(artifact, targets, out, tools, *([module] if module else []))
         return Built(written, report, sum(f.stat().st_size for f in written.rglob("*") if f.is_file()))
@@ -132,14 +137,19 @@ def build(path: str | Path, out: str | Path, *, targets: Sequence[Platform] = ()
     return Built(written, report, written.stat().st_size)
 
 
-def _artifact(name: str, path: Path, format: str, compiled: Compiled, report: verify.Report) -> Artifact:
-    source, entries = compiled.unit
-    facts = Facts(
-        name=name, digest=digest(path), format=format, compiler=f"castiron {version('castiron')}",
+def _artifact(facts: Facts, compiled: Compiled, reference: verify.Reference) -> Artifact:
+    """``reference`` may fall back to the interpreter until it has given its results."""
+    verified = f"within {facts.tolerance:g} of {reference.source} on {reference.rows} inputs"
+    data = model_go(replace(facts, verified=verified), compiled.source, compiled.programs)
+    return Artifact(facts.name, *compiled.unit, compiled.weights, data)
+
+
+def _facts(name: str, digest: str, format: str, compiled: Compiled, tolerance: float) -> Facts:
+    """All but how the comparison ends."""
+    return Facts(
+        name=name, digest=digest, format=format, compiler=f"castiron {version('castiron')}",
         toolchain=f"zig {compiled.tools.zig_version()}, {compiled.tools.go_version()}",
-        verified=f"within {report.tolerance:g} of {report.source} on {report.rows} inputs",
-        tolerance=report.tolerance, golden=_golden(compiled))
-    return Artifact(name, source, entries, compiled.weights, model_go(facts, compiled.source, compiled.programs))
+        verified="", tolerance=tolerance, golden=_golden(compiled))
 
 
 def _golden(compiled: Compiled) -> tuple[Golden, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 from castiron import interp, oracle
 from castiron.errors import VerifyError
 from castiron.ir import Graph, TensorType, evaluate
+from castiron.toolchain import cache
 
 Arrays = dict[str, np.ndarray]
 
@@ -65,28 +67,48 @@ def _sample(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, in
 
 
 class Reference:
-    """The source's own results on the samples, being worked out while the model is compiled."""
+    """The source's own results on the samples, being worked out while the model is compiled.
 
-    def __init__(self, path: Path | None, format: str, graph: Graph, framework: bool = True):
-        self._graph, self.samples = graph, samples(graph)
-        name = oracle.available(format) if framework and path is not None else None
-        self.source, self.note = name or "the interpreter", ""
+    A framework's results are cached: it takes longer to start than an unchanged model takes to build.
+    ``digest`` is the source's.
+    """
+
+    def __init__(self, path: Path, format: str, digest: str, graph: Graph, framework: bool = True):
+        self._path, self._format, self._graph, self.samples = path, format, graph, samples(graph)
+        self._framework = oracle.available(format) if framework else None
+        self.source, self.note = self._framework or "the interpreter", ""
         self._process = None
-        if name:
-            self._folder = tempfile.TemporaryDirectory(prefix="castiron-verify-")
-            self._start(path, format)
+        if self._framework:
+            self._kept = f"{self._key(digest)}.npz"
+            if not cache.holds(self._kept):
+                self._start()
 
-    def _start(self, path: Path, format: str) -> None:
+    @property
+    def rows(self) -> int:
+        """How many inputs the samples have, over all."""
+        return sum(max((len(a) if a.ndim else 1 for a in sample.values()), default=1) for sample in self.samples)
+
+    def _feeds(self) -> Arrays:
+        return {f"{i}/{k}": a for i, sample in enumerate(self.samples) for k, a in sample.items()}
+
+    def _key(self, digest: str) -> str:
+        parts = [digest, self._format, self._framework, Path(oracle.__file__).read_bytes(), *self._graph.outputs]
+        for name, array in self._feeds().items():
+            parts += [name, str(array.dtype), str(array.shape), array.tobytes()]
+        return cache.key("reference", *parts)
+
+    def _start(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="castiron-verify-")
         folder = Path(self._folder.name)
-        np.savez(folder / "feeds.npz", **{f"{i}/{k}": a for i, s in enumerate(self.samples) for k, a in s.items()})
+        np.savez(folder / "feeds.npz", **self._feeds())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "castiron.oracle", format, str(path), str(folder / "feeds.npz"),
+            [sys.executable, "-m", "castiron.oracle", self._format, str(self._path), str(folder / "feeds.npz"),
              str(folder / "results.npz"), *self._graph.outputs],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def results(self) -> list[list[np.ndarray]]:
         """For each sample the outputs in the graph's order."""
-        if self._process:
+        if self._framework:
             try:
                 return self._from_framework()
             except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
@@ -99,12 +121,18 @@ class Reference:
                 for sample in self.samples]
 
     def _from_framework(self) -> list[list[np.ndarray]]:
+        with np.load(cache.fetch(self._kept, self._wait)) as arrays:
+            return [[arrays[f"{i}/{k}"] for k in range(len(self._graph.outputs))] for i in range(len(self.samples))]
+
+    def _wait(self, path: Path) -> None:
+        """Leave the framework's results at ``path``."""
+        if not self._process:
+            self._start()
         _, said = self._process.communicate(timeout=TIME_LIMIT)
         if self._process.returncode:
             lines = said.decode(errors="replace").strip().splitlines()
             raise ValueError(lines[-1] if lines else f"exit code {self._process.returncode}")
-        with np.load(Path(self._folder.name) / "results.npz") as arrays:
-            return [[arrays[f"{i}/{k}"] for k in range(len(self._graph.outputs))] for i in range(len(self.samples))]
+        shutil.copyfile(Path(self._folder.name) / "results.npz", path)
 
     def close(self) -> None:
         """Stop the framework if it is still running."""
@@ -121,12 +149,9 @@ def compare(reference: Reference, compiled: Callable[[Arrays], Mapping[str, np.n
             tolerance: float = TOLERANCE) -> Report:
     """Run the compiled model on the reference's samples. VerifyError if an output is further from the
     source than the tolerance, or not finite where the source is."""
-    expected = reference.results()
+    results = [compiled(sample) for sample in reference.samples]
     largest_error = largest_ulp = 0.0
-    rows = 0
-    for sample, wants in zip(reference.samples, expected, strict=True):
-        got = compiled(sample)
-        rows += max((len(a) if a.ndim else 1 for a in sample.values()), default=1)
+    for got, wants in zip(results, reference.results(), strict=True):
         for name, want in zip(graph.outputs, wants, strict=True):
             error, scale, ulp = distance(got[name], want)
             if not error <= tolerance * scale:
@@ -135,7 +160,7 @@ def compare(reference: Reference, compiled: Callable[[Arrays], Mapping[str, np.n
                     f"{scale:.3g}; the tolerance is {tolerance:g} of that. Nothing was written. If the difference is "
                     f"acceptable, build with a larger --tolerance.")
             largest_error, largest_ulp = max(largest_error, error), max(largest_ulp, ulp)
-    return Report(reference.source, rows, largest_error, largest_ulp, tolerance, reference.note)
+    return Report(reference.source, reference.rows, largest_error, largest_ulp, tolerance, reference.note)
 
 
 def distance(got: np.ndarray, want: np.ndarray) -> tuple[float, float, float]:

@@ -27,6 +27,12 @@ def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> 
     out = Path(out)
     if out.is_dir():
         raise OutputError(f"{out} is a folder; name a file for the executable")
+    _install(link(artifact, platform, tools), out)
+    return out
+
+
+def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
+    """The executable's path in the cache; it is linked if it is not there."""
 
     def make(path: Path) -> None:
         with workdir("module") as work:
@@ -34,8 +40,7 @@ def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> 
             go_module.write(artifact, [platform], module, tools, go_module.MODULE_PATH)
             go.build(module, _MAIN, platform, tools, path)
 
-    _install(cache.fetch(_key(artifact, platform, tools), make), out)
-    return out
+    return cache.fetch(_key(artifact, platform, tools), make)
 
 
 def _key(artifact: Artifact, platform: Platform, tools: Tools) -> str:

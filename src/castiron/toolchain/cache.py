@@ -81,6 +81,12 @@ def fetch(name: str, make: Callable[[Path], None]) -> Path:
     return content
 
 
+def holds(name: str) -> bool:
+    """Whether `fetch` would find the file."""
+    folder = directory()
+    return _sound(folder / name, folder / f"{name}.sha256")
+
+
 def _sound(content: Path, digest: Path) -> bool:
     """Whether an entry is there and undamaged; if so it is marked as used now."""
     try:
