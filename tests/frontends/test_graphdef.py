@@ -217,6 +217,31 @@ def test_branches_on_constants_are_decided(write):
     assert any("random_uniform" in name for name in dead)
 
 
+@pytest.mark.parametrize("kind", ["floor", "compare"])
+def test_dropout_that_keeps_everything(kind, write):
+    """The two forms in which TensorFlow 1 wrote dropout."""
+    tf = pytest.importorskip("tensorflow")
+
+    def dropout(x, keep):
+        low, high = tf.constant(0.0), tf.constant(1.0)
+        uniform = tf.raw_ops.RandomUniform(shape=tf.shape(x), dtype=tf.float32) * (high - low) + low
+        if kind == "floor":
+            return x / keep * tf.floor(keep + uniform)
+        return x / keep * tf.cast(uniform >= 1 - keep, tf.float32)
+
+    for keep, loads in ((1.0, True), (0.9, False)):
+        with tf.Graph().as_default() as source:
+            x = tf.compat.v1.placeholder(tf.float32, [None, 3], "x")
+            dropout(x, tf.compat.v1.placeholder_with_default(np.float32(keep), []))
+        path = write(source.as_graph_def())
+        if loads:
+            rows = np.array([[1, -2, np.inf]], np.float32)
+            np.testing.assert_array_equal(run(graphdef.load(path), {"x": rows})[0], rows)
+        else:
+            with pytest.raises(UnsupportedOp, match="RandomUniform × 1"):
+                graphdef.load(path)
+
+
 def test_function_calls_are_inlined(write):
     tf = pytest.importorskip("tensorflow")
     inner = tf.function(lambda a, b: (a + b, tf.split(a - b, 2, axis=1)[1]), autograph=False)

@@ -160,6 +160,16 @@ case("GatherV2-scalar", lambda x: tf.gather(x, 2, axis=-1), X)
 case("OneHot", lambda x: tf.one_hot(x, 6), INTS)
 case("OneHot-axis", lambda x: tf.one_hot(x, 6, on_value=2.0, off_value=-1.0, axis=1), INTS)
 
+case("TopKV2", lambda x: tf.math.top_k(x, 3).values, X)
+case("TopKV2-all", lambda x: tf.sort(x, axis=-1, direction="DESCENDING"), X)
+case("TopKV2-int", lambda x: tf.math.top_k(x, 2).values, INTS)
+case("Bucketize", lambda x: raw.Bucketize(input=x, boundaries=[-2.0, 0.0, 0.5, 3.0]), X)
+for binary in (False, True):
+    case(f"DenseBincount-{binary}", lambda x, b=binary: raw.DenseBincount(
+        input=x, size=9, weights=np.zeros(0, np.float32), binary_output=b), np.abs(INTS) % 9)
+case("DenseBincount-weights", lambda x, w: raw.DenseBincount(input=x, size=9, weights=w), np.abs(INTS) % 9,
+     MATRIX[:, :4])
+
 case("Reshape", lambda x: tf.reshape(x, [-1, 20]), X)
 case("Reshape-batch", lambda x: tf.reshape(x, [tf.shape(x)[0], 2, -1]), X)
 case("Reshape-flat", lambda x: tf.reshape(x, [-1]), X)

@@ -12,6 +12,7 @@ from castiron.frontends.tensorflow import tensors
 from castiron.frontends.tensorflow.nodes import SourceNode, in_order, resolve
 from castiron.frontends.tensorflow.operators import TABLE
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
+from castiron.frontends.tensorflow.randomness import propagate
 from castiron.frontends.tensorflow.results import DEAD, Missing, Result, Results, Variable, pick, reason
 from castiron.ir import Expr, Graph, Label, Node, TensorType, Value, constant, placeholder, toposort
 from castiron.ops.symbolic import known
@@ -104,6 +105,8 @@ class Importer:
             if node.op == "Identity" and isinstance(operands[0], Variable) and operands[0].is_handle:
                 return (operands[0],)
             causes = tuple(v for v in operands if isinstance(v, Missing))
+            if (found := propagate(node, operands)) is not None:
+                return found
             if node.op in CONTROL_FLOW:
                 return Missing(node, NO_CONTROL_FLOW, True, causes)
             if node.op not in TABLE and node.op not in PLACEHOLDERS | {"Const", "Switch"}:

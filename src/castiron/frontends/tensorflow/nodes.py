@@ -20,6 +20,7 @@ RESULT_LISTS: Mapping[str, tuple[str, ...]] = {
     "FusedBatchNormV2": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
     "FusedBatchNormV3": ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2",
                          "reserve_space_3"),
+    "TopKV2": ("values", "indices"),
     "Merge": ("output", "value_index"),
     "Switch": ("output_false", "output_true"),
     "RefSwitch": ("output_false", "output_true"),
@@ -66,6 +67,10 @@ class SourceNode:
     def integers(self, name: str) -> tuple[int, ...]:
         value = self.attr(name)
         return () if value is None else tuple(value.list.i)
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        value = self.attr(name)
+        return () if value is None else tuple(value.list.f)
 
     def dtype(self, name: str, default: DType | None = None) -> DType:
         value = self.attr(name)

@@ -55,10 +55,10 @@ def captured_keys(nodes: Iterable[SourceNode], objects: pb.SavedObjectGraph, che
                 keys[saved] = attribute.checkpoint_key
         names = {child.local_name: child.node_id for child in tracked.nodes[other].children}
         for child in objects.nodes[saved].children:
-            there = names.get(child.local_name, -1)
-            if child.node_id not in seen and 0 <= child.node_id < len(objects.nodes) and 0 <= there < len(tracked.nodes):
-                seen.add(child.node_id)
-                stack.append((child.node_id, there))
+            here, there = child.node_id, names.get(child.local_name, -1)
+            if here not in seen and 0 <= here < len(objects.nodes) and 0 <= there < len(tracked.nodes):
+                seen.add(here)
+                stack.append((here, there))
     found: dict[str, str] = {}
     for node in nodes:
         callee = node.attrs["f"].func.name if node.op in CALLS else ""

@@ -26,7 +26,7 @@ def shape_n(node: SourceNode, *xs: Value) -> tuple[Value, ...]:
 
 
 @converts("Size")
-def size(node: SourceNode, x: Value) -> Value:
+def size_(node: SourceNode, x: Value) -> Value:
     return F.dims(values=(x.type.size,), shape=(), dtype=node.dtype("out_type", DType.I32))
 
 
@@ -130,7 +130,7 @@ def _parts(x: Value, axis: int, sizes: list) -> tuple[Value, ...]:
 
 
 @converts("Slice")
-def slice(node: SourceNode, x: Value, begin: Value, size: Value) -> Value:
+def slice_(node: SourceNode, x: Value, begin: Value, size: Value) -> Value:
     starts = node.dims(begin, "the begin")
     sizes = tuple(dim - start if size == -1 else size for dim, start, size
                   in zip(x.type.shape, starts, node.dims(size, "the size"), strict=True))
@@ -237,7 +237,7 @@ def mirror_pad(node: SourceNode, x: Value, paddings: Value) -> Value:
             dim = x.type.shape[axis]
             if not isinstance(dim, int) or max(before, after) > dim - (mode == "reflect"):
                 raise ModelError(f"axis {axis} of {x.type!r} can't be mirrored by {before} and {after}")
-            x = F.gather(x, constant(np.pad(_count(dim, DType.I32), (before, after), mode)), axis=axis)
+            x = F.gather(x, constant(np.pad(count(dim, DType.I32), (before, after), mode)), axis=axis)
     return x
 
 
@@ -267,17 +267,17 @@ def range_(node: SourceNode, start: Value, limit: Value, delta: Value) -> Value:
     bounds = [node.known(v, what) for v, what in ((start, "the start"), (limit, "the limit"), (delta, "the delta"))]
     first, last, step = (b[()] for b in bounds)
     if not any(isinstance(b, Expr) for b in (first, last, step)):
-        count = max(0, math.ceil((last.item() - first.item()) / step.item()))
-        indices = _count(count, start.type.dtype)
+        size = max(0, math.ceil((last.item() - first.item()) / step.item()))
+        indices = count(size, start.type.dtype)
         return constant((first + indices * step).astype(start.type.dtype.numpy))
-    count = exact_div(last - first if isinstance(last, Expr) else int(last) - first, int(step))
-    ones = F.broadcast_to(constant(np.ones((), start.type.dtype.numpy)), shape=(count,))
+    size = exact_div(last - first if isinstance(last, Expr) else int(last) - first, int(step))
+    ones = F.broadcast_to(constant(np.ones((), start.type.dtype.numpy)), shape=(size,))
     return F.add(F.mul(F.sub(F.cumsum(ones, axis=0), 1), delta), start)
 
 
 @converts("OneHot")
 def one_hot(node: SourceNode, indices: Value, depth: Value, on: Value, off: Value) -> Value:
-    classes = _count(node.ints(depth, "the depth")[0], indices.type.dtype)
+    classes = count(node.ints(depth, "the depth")[0], indices.type.dtype)
     dims = indices.type.shape
     axis = node.integer("axis", -1)
     axis = len(dims) if axis == -1 else normalize_axis(axis, len(dims) + 1)
@@ -286,7 +286,7 @@ def one_hot(node: SourceNode, indices: Value, depth: Value, on: Value, off: Valu
     return F.select(F.equal(spread, constant(classes)), on, off)
 
 
-def _count(size: int, dtype: DType) -> np.ndarray:
+def count(size: int, dtype: DType) -> np.ndarray:
     """0, 1, … size-1; ModelError if that are too many to write down."""
     if not 0 <= size <= SPLAT_LIMIT:
         raise ModelError(f"a range of {size} elements")

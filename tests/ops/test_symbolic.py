@@ -1,0 +1,74 @@
+"""Shape arithmetic while a model is compiled."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from castiron.ir import DType, TensorType, constant, placeholder, symbol
+from castiron.ops import F
+from castiron.ops.symbolic import LIMIT, dims_of, known
+
+N = symbol("N")
+X = placeholder("x", TensorType(DType.F32, (N, 4, 6)))
+
+
+def entry(value, index):
+    return F.reshape(F.slice(value, starts=(index,), sizes=(1,), steps=(1,)), shape=())
+
+
+def test_shape_slice_stack():
+    shape = F.shape(X, dtype=DType.I64)
+    assert dims_of(shape).tolist() == [N, 4, 6]
+    rows, columns = entry(shape, 0), entry(shape, 2)
+    assert dims_of(F.stack(rows, F.mul(columns, 2), axis=0)).tolist() == [N, 12]
+    assert dims_of(F.reduce_prod(shape)).item() == 24 * N
+    assert dims_of(F.floordiv(F.reduce_prod(shape), 8)).item() == 3 * N
+    assert dims_of(F.sub(rows, rows)).item() == 0
+    assert dims_of(F.concat(F.shape(X), F.dims(values=(N + 1,), shape=(1,), dtype=DType.I32), axis=0)).tolist() == [
+        N, 4, 6, N + 1]
+    assert dims_of(F.gather(shape, constant(np.array([2, 0])))).tolist() == [6, N]
+
+
+def test_numbers_keep_their_type():
+    value = known(F.add(entry(F.shape(X), 1), 3))
+    assert value.dtype == np.int32 and value == 7
+    assert all(type(e) is int for e in dims_of(F.shape(X)).flat[1:])
+    assert known(F.greater(entry(F.shape(X), 1), 3)).dtype == bool
+
+
+@pytest.mark.parametrize("make", [
+    lambda: F.floordiv(entry(F.shape(X), 0), 2),
+    lambda: F.maximum(entry(F.shape(X), 0), 1),
+    lambda: F.equal(entry(F.shape(X), 0), 1),
+    lambda: F.cast(entry(F.shape(X), 0), dtype=DType.F32),
+    lambda: F.gather(constant(np.arange(9)), entry(F.shape(X), 0)),
+    lambda: placeholder("i", TensorType(DType.I32, (2,))),
+    lambda: F.add(placeholder("i", TensorType(DType.I32, (2,))), 1),
+    lambda: F.broadcast_to(constant(np.int32(1)), shape=(LIMIT + 1,)),
+    lambda: F.broadcast_to(constant(np.int32(1)), shape=(N,)),
+])
+def test_what_inputs_decide_is_not_known(make):
+    assert known(make()) is None
+
+
+def test_floats_are_no_dimensions():
+    value = constant(np.float32(2))
+    assert dims_of(value) is None and known(value) == 2
+
+
+def test_long_chains_need_no_recursion():
+    value = entry(F.shape(X), 0)
+    for _ in range(5000):
+        value = F.add(value, 1)
+    assert dims_of(value).item() == N + 5000
+
+
+def test_nothing_is_kept_alive():
+    value = F.add(entry(F.shape(X), 1), 3)
+    assert known(value) == 7
+    node = weakref.ref(value.node)
+    del value
+    gc.collect()
+    assert node() is None
