@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from castiron.ir import Dim, Expr, Node, TensorType, Value
+from castiron.ir import Body, Dim, Expr, Node, TensorType, Value
 from castiron.kernels import Extent, View, Writer, contraction, elementwise, movement, reduction
 from castiron.kernels.scalar import Instr
 from castiron.kernels.writer import LANES, MEMORY, add, at, mul
-from castiron.ops.fused import Body
+from castiron.ops.fused import body_types
 from castiron.plan import ALIGNMENT, SCRATCH, Program, Step, row_factor, row_operands
 
 #: What every unit includes, from the folder ``kernels``.
@@ -110,7 +110,7 @@ def instrs(body: Body | None, inputs: tuple[TensorType, ...]) -> list[Instr]:
     """A body as the kernels take it."""
     if body is None:
         return []
-    types = body.types(inputs)[len(inputs):]
+    types = body_types(body, inputs)[len(inputs):]
     return [Instr(i.op, i.operands, t.dtype.value) for i, t in zip(body.instrs, types, strict=True)]
 
 

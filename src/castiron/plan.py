@@ -412,6 +412,8 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
     depend on one another."""
     out = node.types[0]
     types = [v.type for v in node.inputs]
+    if not out.rank:
+        return None
 
     def aligned(type: TensorType) -> bool | None:
         """How a broadcasting operand is read; None if its rows can't be told."""
@@ -436,11 +438,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             kinds = [node.attrs["axis"] % out.rank != 0] * len(types)
         case "slice":
             whole = node.attrs["starts"][0] == 0 and node.attrs["steps"][0] == 1 and out.shape[0] == types[0].shape[0]
-            kinds = [whole] if out.rank else [False]
+            kinds = [whole]
         case "pad":
-            kinds = [out.rank > 0 and not (node.attrs["before"][0] or node.attrs["after"][0]), False]
-            if not kinds[0]:
-                return None
+            kinds = [not (node.attrs["before"][0] or node.attrs["after"][0]), False]
         case "gather":
             axis = node.attrs["axis"] % types[0].rank
             if axis == 0 and types[1].rank == 0:
@@ -472,7 +472,7 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
 
 #: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "cumsum", "sort", "reduce_sum",
+_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "pad", "cumsum", "sort", "reduce_sum",
                          "reduce_prod", "reduce_max", "reduce_min"})
 
 

@@ -56,9 +56,9 @@ class Writer:
         self._lines.append("    " * self._depth + text)
 
     def fresh(self, stem: str) -> str:
-        """A name that was not given before."""
+        """A name that was not given before, and is no type's."""
         self._names += 1
-        return f"{stem}{self._names}"
+        return f"{stem}_{self._names}"
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:

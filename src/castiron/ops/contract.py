@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.errors import ShapeError
-from castiron.ir import TensorType
+from castiron.ir import Body, Instr, TensorType
 from castiron.ops.base import Example, Op, broadcast, same_dtype
-from castiron.ops.fused import Body, Instr, Map
+from castiron.ops.fused import Map, body_eval
 
 #: Columns in one panel of a packed matrix.
 PANEL = 16
@@ -122,4 +122,4 @@ class Dense(Op):
     def eval(self, a: np.ndarray, packed: np.ndarray, *more: np.ndarray, columns: int,
              epilogue: Body | None) -> np.ndarray:
         product = _product(a, Unpack().eval(packed, columns=columns))
-        return epilogue.eval(product, *more) if epilogue else product
+        return body_eval(epilogue, product, *more) if epilogue else product

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from castiron.ir import DType, TensorType
+from castiron.ir import Body, DType, Instr, TensorType
 from castiron.ops import scalar
 from castiron.ops.base import OPS, Example, Op, broadcast
 
@@ -15,41 +14,20 @@ from castiron.ops.base import OPS, Example, Op, broadcast
 SCALAR_OPS = frozenset(name for name, op in OPS.items() if type(op).__module__ == scalar.__name__)
 
 
-@dataclass(frozen=True)
-class Instr:
-    """One operator of a body. An operand below the number of the body's inputs is that input, others
-    are the results of earlier instructions, counted on from there."""
-
-    op: str
-    operands: tuple[int, ...]
-    attrs: tuple[tuple[str, Any], ...] = ()
-
-    def __repr__(self) -> str:
-        attrs = "".join(f" {k}={v!r}" for k, v in self.attrs)
-        return f"{self.op}({', '.join(f'%{i}' for i in self.operands)}{attrs})"
+def body_types(body: Body, inputs: tuple[TensorType, ...]) -> list[TensorType]:
+    """The types of the inputs and of every instruction's result."""
+    types = list(inputs)
+    for instr in body.instrs:
+        types.append(OPS[instr.op].infer(*(types[i] for i in instr.operands), **dict(instr.attrs)))
+    return types
 
 
-@dataclass(frozen=True)
-class Body:
-    """A straight line of element-wise instructions; the last one is the result."""
-
-    instrs: tuple[Instr, ...]
-
-    def types(self, inputs: tuple[TensorType, ...]) -> list[TensorType]:
-        """The types of the inputs and of every instruction's result."""
-        types = list(inputs)
-        for instr in self.instrs:
-            types.append(OPS[instr.op].infer(*(types[i] for i in instr.operands), **dict(instr.attrs)))
-        return types
-
-    def eval(self, *arrays: np.ndarray) -> np.ndarray:
-        values = list(arrays)
-        for instr in self.instrs:
-            values.append(OPS[instr.op].eval(*(values[i] for i in instr.operands), **dict(instr.attrs)))
-        return values[-1]
-
-    def __repr__(self) -> str:
-        return "{" + "; ".join(map(repr, self.instrs)) + "}"
+def body_eval(body: Body, *arrays: np.ndarray) -> np.ndarray:
+    """The last instruction's result."""
+    values = list(arrays)
+    for instr in body.instrs:
+        values.append(OPS[instr.op].eval(*(values[i] for i in instr.operands), **dict(instr.attrs)))
+    return values[-1]
 
 
 _RNG = np.random.default_rng(5)
@@ -72,7 +50,7 @@ class Map(Op):
     )
 
     def infer(self, *xs: TensorType, body: Body) -> TensorType:
-        return TensorType(body.types(xs)[-1].dtype, broadcast(*(x.shape for x in xs)))
+        return TensorType(body_types(body, xs)[-1].dtype, broadcast(*(x.shape for x in xs)))
 
     def eval(self, *xs: np.ndarray, body: Body) -> np.ndarray:
-        return np.broadcast_to(body.eval(*xs), np.broadcast_shapes(*(x.shape for x in xs))).copy()
+        return np.broadcast_to(body_eval(body, *xs), np.broadcast_shapes(*(x.shape for x in xs))).copy()

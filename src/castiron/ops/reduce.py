@@ -22,6 +22,7 @@ class Reduction(Op):
     """All elements along ``axes`` (all axes if None) combined; with ``keepdims`` those become 1."""
 
     function: ClassVar[Any]
+    takes_bools: ClassVar[bool] = False
     examples: ClassVar = (Example((_X,), {"axes": (-1,), "keepdims": True}, batched=(0,)),
                           Example((_X,), {"axes": (1,)}, batched=(0,)),
                           Example((_X,), {"axes": (0, 2)}, batched=(0,)),
@@ -33,6 +34,8 @@ class Reduction(Op):
     integers: ClassVar = tuple(Example((x,), {"axes": axes}, batched=(0,)) for x in INTEGERS for axes in ((0,), (1,)))
 
     def infer(self, x: TensorType, *, axes: tuple[int, ...] | None = None, keepdims: bool = False) -> TensorType:
+        if x.dtype == DType.BOOL and not self.takes_bools:
+            raise ShapeError(f"{self.name} of {x!r}: expects numbers")
         reduced = normalize_axes(axes, x.rank)
         return x.with_shape([1 if i in reduced else dim for i, dim in enumerate(x.shape)
                              if keepdims or i not in reduced])
@@ -58,8 +61,9 @@ class ReduceProd(Reduction):
 
 
 class Extreme(Reduction):
-    """One of the elements."""
+    """One of the elements; of bools whether any or all hold."""
 
+    takes_bools = True
     examples: ClassVar = (*Reduction.examples, *Reduction.integers, Example((_BOOLS,), {"axes": (1,)}, batched=(0,)),
                           Example((_BOOLS,), {"axes": (0,)}, batched=(0,)))
 
@@ -133,6 +137,8 @@ class CumSum(Op):
 
     def infer(self, x: TensorType, *, axis: int) -> TensorType:
         normalize_axis(axis, x.rank)
+        if x.dtype == DType.BOOL:
+            raise ShapeError(f"cumsum of {x!r}: expects numbers")
         return x
 
     def eval(self, x: np.ndarray, *, axis: int) -> np.ndarray:

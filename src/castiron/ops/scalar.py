@@ -50,6 +50,8 @@ class Unary(Op):
     def infer(self, x: TensorType) -> TensorType:
         if self.floats_only and not x.dtype.is_float:
             raise ShapeError(f"{self.name} of {x!r}: expects a float tensor")
+        if x.dtype == DType.BOOL:
+            raise ShapeError(f"{self.name} of {x!r}: expects numbers")
         return x
 
     def eval(self, x: np.ndarray) -> np.ndarray:
@@ -237,6 +239,7 @@ class Binary(Op):
 
     function: ClassVar
     floats_only: ClassVar[bool] = False
+    takes_bools: ClassVar[bool] = False
     examples: ClassVar = (
         Example((FLOATS, FLOATS[:, ::-1].copy())),
         Example((_ROWS, _ROWS[::-1, ::-1].copy()), batched=(0, 1)),
@@ -250,6 +253,8 @@ class Binary(Op):
         dtype = same_dtype(x, y)
         if self.floats_only and not dtype.is_float:
             raise ShapeError(f"{self.name} of {x!r} and {y!r}: expects float tensors")
+        if dtype == DType.BOOL and not self.takes_bools:
+            raise ShapeError(f"{self.name} of {x!r} and {y!r}: expects numbers")
         return TensorType(dtype, broadcast(x.shape, y.shape))
 
     def eval(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -329,12 +334,19 @@ class Comparison(Binary):
         return super().infer(x, y).with_dtype(DType.BOOL)
 
 
-class Equal(Comparison):
+class Equality(Comparison):
+    """Numbers or bools."""
+
+    takes_bools = True
+    examples: ClassVar = (*Comparison.examples, Example((_ROWS > 0, _ROWS[:1] > 1), batched=(0,)))
+
+
+class Equal(Equality):
     """x = y"""
     name, function = "equal", np.equal
 
 
-class NotEqual(Comparison):
+class NotEqual(Equality):
     """x ≠ y"""
     name, function = "not_equal", np.not_equal
 
@@ -365,6 +377,7 @@ _BOOLS = (Example((np.array([[True, False, True, False] * 5]), np.array([[True, 
 class Logical(Binary):
     """Two bool operands that broadcast."""
 
+    takes_bools = True
     examples: ClassVar = _BOOLS
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:

@@ -87,7 +87,7 @@ class Transpose(Op):
         return x.with_shape([x.shape[axis] for axis in perm])
 
     def eval(self, x: np.ndarray, *, perm: tuple[int, ...]) -> np.ndarray:
-        return np.ascontiguousarray(x.transpose(perm))
+        return x.transpose(perm).copy()
 
 
 class BroadcastTo(Op):
@@ -174,14 +174,14 @@ class Pad(Op):
 
     def infer(self, x: TensorType, value: TensorType, *, before: tuple[int, ...],
               after: tuple[int, ...]) -> TensorType:
-        if value.rank or not len(before) == len(after) == x.rank or min(*before, *after, 0) < 0:
+        if value.rank or not len(before) == len(after) == x.rank or min((*before, *after, 0)) < 0:
             raise ShapeError(f"pad of {x!r} by {before} and {after} with {value!r}")
         return TensorType(same_dtype(x, value),
                           tuple(b + d + a for b, d, a in zip(before, x.shape, after, strict=True)))
 
     def eval(self, x: np.ndarray, value: np.ndarray, *, before: tuple[int, ...],
              after: tuple[int, ...]) -> np.ndarray:
-        return np.pad(x, tuple(zip(before, after, strict=True)), constant_values=value)
+        return np.pad(x, tuple(zip(before, after, strict=True)), constant_values=value) if x.ndim else x
 
 
 class Gather(Op):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
-from castiron.ir import Graph
+from castiron.errors import OutputError
+from castiron.ir import Graph, print_graph
+from castiron.passes.check import check
 from castiron.passes.demote import demote
 from castiron.passes.fold import fold
 from castiron.passes.fuse import fuse
@@ -16,8 +20,31 @@ from castiron.passes.simplify import simplify
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (demote, lower, fold, simplify, pack, fold, fuse, share)
 
 
-def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE) -> Graph:
-    """The graph after each pass in turn."""
-    for step in pipeline:
-        graph = step(graph)
+def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE, dump: str | Path | None = None,
+        verify: bool | None = None) -> Graph:
+    """The graph after each pass in turn.
+
+    ``dump`` (by default the variable CASTIRON_DUMP) is a folder in which the graph is left as text after
+    each pass. With ``verify`` (by default whether CASTIRON_VERIFY is set and not 0) each pass is checked by
+    the interpreter: VerifyError names the one that changes a result.
+    """
+    dump = dump or os.environ.get("CASTIRON_DUMP")
+    verify = os.environ.get("CASTIRON_VERIFY", "0") not in ("", "0") if verify is None else verify
+    if dump:
+        _dump(Path(dump), graph, 0, "source")
+    for number, step in enumerate(pipeline, 1):
+        before, graph = graph, step(graph)
+        if dump:
+            _dump(Path(dump), graph, number, step.__name__)
+        if verify:
+            check(before, graph, step.__name__)
     return graph
+
+
+def _dump(folder: Path, graph: Graph, number: int, step: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{'trace' if graph.traced else 'fast'}-{number}-{step}.txt"
+        (folder / name).write_text(print_graph(graph, abbreviate=True))
+    except OSError as error:
+        raise OutputError(f"{folder}: the dump can't be written: {error.strerror or error}") from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from castiron.ir import Dim, DType, Graph, Node, Value
+from castiron.ir import Body, Dim, DType, Graph, Instr, Node, Value
 from castiron.ops import F
-from castiron.ops.fused import SCALAR_OPS, Body, Instr
+from castiron.ops.fused import SCALAR_OPS, body_types
 
 #: Operands that an epilogue may have beside the sum.
 MAX_OPERANDS = 8
@@ -94,7 +94,7 @@ def _follows(operand: Value, node: Node) -> bool:
     per_column = len([d for d in shape if d != 1]) == (1 if shape and shape[-1] != 1 else 0)
     per_row = len(shape) == len(full) and shape == (*full[:-1], 1)
     body: Body = node.attrs["body"]
-    floats = {t.dtype for t in body.types(tuple(v.type for v in node.inputs))} <= {DType.F32, DType.BOOL}
+    floats = {t.dtype for t in body_types(body, tuple(v.type for v in node.inputs))} <= {DType.F32, DType.BOOL}
     return floats and operand.type.dtype == DType.F32 and node.types[0].dtype == DType.F32 and (
         shape == full or per_column or per_row)
 
