@@ -77,24 +77,25 @@ def _program(program: Program, first_entry: int) -> str:
 def _buffer(buffer: Buffer, symbols: tuple[str, ...]) -> str:
     const, slot, producer = (-1 if x is None else x for x in (buffer.const, buffer.slot, buffer.producer))
     shape = ", ".join(_dim(dim, symbols) for dim in buffer.type.shape)
-    return (f"{{{_dtype(buffer.type.dtype)}, []engine.Dim{{{shape}}}, {const}, {slot}, {producer}}}")
+    return (f"{{DType: {_dtype(buffer.type.dtype)}, Shape: []engine.Dim{{{shape}}}, Const: {const}, Slot: {slot}, "
+            f"Producer: {producer}}}")
 
 
 def _step(step: Step, entry: int, symbols: tuple[str, ...]) -> str:
     rows = _dim(1 if step.rows is None else step.rows, symbols)
-    return (f"{{{entry}, {_ints(step.reads, 32)}, {_ints(step.writes, 32)}, engine.Dim{rows}, {step.block}, "
-            f"{step.tile_nanos}}}")
+    return (f"{{Entry: {entry}, Reads: {_ints(step.reads, 32)}, Writes: {_ints(step.writes, 32)}, "
+            f"Rows: engine.Dim{rows}, Block: {step.block}, TileNanos: {step.tile_nanos}}}")
 
 
 def _port(port: Port) -> str:
-    return f"{{{quote(port.name)}, {quote(port.label)}, {port.buffer}}}"
+    return f"{{Name: {quote(port.name)}, Label: {quote(port.label)}, Buffer: {port.buffer}}}"
 
 
 def _dim(dim: Dim, symbols: tuple[str, ...]) -> str:
     terms = dim.terms if isinstance(dim, Expr) else (((), dim),)
     place = {symbol: i for i, symbol in enumerate(symbols)}
     return "{" + ", ".join(
-        f"{{{coefficient}, {_ints([place[s] for s in monomial], 32) if monomial else 'nil'}}}"
+        f"{{Coef: {coefficient}" + (f", Syms: {_ints([place[s] for s in monomial], 32)}}}" if monomial else "}")
         for monomial, coefficient in terms) + "}"
 
 

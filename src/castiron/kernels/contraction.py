@@ -92,12 +92,20 @@ def _batches(w: Writer, axes: list[elementwise.Axis], sizes: tuple[Extent, ...],
             w.line(f"const i64 {count} = {n} - {j} < {LANES} ? {n} - {j} : {LANES};")
             with w.block(f"if ({count} == {LANES})"):
                 with w.block(f"for (i64 {kk} = 0; {kk} < {k}; {kk}++)"):
-                    w.line(f"{acc} += *{at(a, mul(i, k), kk)} * v_load({b} + {mul(kk, n)} + {j});")
+                    term = f"v_load({b} + {mul(kk, n)} + {j})"
+                    w.line(_accumulate(acc, f"*{at(a, mul(i, k), kk)}", term, dtype))
                 w.line(f"v_store({at(out, mul(i, n), j)}, {acc});")
             with w.block("else"):
                 with w.block(f"for (i64 {kk} = 0; {kk} < {k}; {kk}++)"):
-                    w.line(f"{acc} += *{at(a, mul(i, k), kk)} * v_load_n({b} + {mul(kk, n)} + {j}, {count});")
+                    term = f"v_load_n({b} + {mul(kk, n)} + {j}, {count})"
+                    w.line(_accumulate(acc, f"*{at(a, mul(i, k), kk)}", term, dtype))
                 w.line(f"v_store_n({at(out, mul(i, n), j)}, {acc}, {count});")
+
+
+def _accumulate(acc: str, x: str, term: str, dtype: str) -> str:
+    if dtype in scalar.FLOATS:
+        return f"{acc} = v_fma(v_splat({x}), {term}, {acc});"
+    return f"{acc} += {x} * {term};"
 
 
 def pack(w: Writer, out: View, b: View) -> None:
