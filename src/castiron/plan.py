@@ -66,6 +66,7 @@ class Weights:
 
 
 def align(size: int) -> int:
+    """The next multiple of the alignment."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 

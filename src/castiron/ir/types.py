@@ -170,6 +170,7 @@ def exact_div(a: Dim, b: Dim) -> Dim:
 
 
 def product(dims: Iterator[Dim] | tuple[Dim, ...] | list[Dim]) -> Dim:
+    """All dimensions multiplied; 1 of none."""
     total: Dim = 1
     for dim in dims:
         total = total * dim
@@ -177,6 +178,7 @@ def product(dims: Iterator[Dim] | tuple[Dim, ...] | list[Dim]) -> Dim:
 
 
 def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
+    """A dimension with every symbol replaced; KeyError for a missing one."""
     return dim.evaluate(values) if isinstance(dim, Expr) else int(dim)
 
 

@@ -53,11 +53,13 @@ def fill(w: Writer, out: View, value: View) -> None:
 
 
 def transpose(w: Writer, out: View, x: View, perm: tuple[int, ...]) -> None:
+    """out with axis i = axis perm[i] of x."""
     steps = strides(x.shape)
     copy(w, out.shape, out, 0, strides(out.shape), x, 0, tuple(steps[axis] for axis in perm))
 
 
 def broadcast(w: Writer, out: View, x: View) -> None:
+    """out = x repeated along new axes and axes of size 1."""
     shape = (1,) * (len(out.shape) - len(x.shape)) + x.shape
     steps = tuple(0 if extent == 1 else step for extent, step in zip(shape, strides(shape), strict=True))
     copy(w, out.shape, out, 0, strides(out.shape), x, 0, steps)
@@ -111,6 +113,7 @@ def _nearest(w: Writer, index: Extent, size: Extent) -> str:
 
 
 def concat(w: Writer, out: View, xs: list[View], axis: int) -> None:
+    """out = the xs one after the other along an axis."""
     moves, start = strides(out.shape), 0
     for x in xs:
         copy(w, x.shape, out, mul(start, moves[axis]), moves, x, 0, strides(x.shape))
@@ -118,6 +121,7 @@ def concat(w: Writer, out: View, xs: list[View], axis: int) -> None:
 
 
 def pad(w: Writer, out: View, x: View, value: View, before: tuple[int, ...]) -> None:
+    """out = x from index ``before`` on, the scalar ``value`` elsewhere."""
     fill(w, out, value)
     moves = strides(out.shape)
     start = add(*(mul(b, m) for b, m in zip(before, moves, strict=True)))
@@ -125,6 +129,7 @@ def pad(w: Writer, out: View, x: View, value: View, before: tuple[int, ...]) -> 
 
 
 def gather(w: Writer, out: View, x: View, indices: View, axis: int) -> None:
+    """out = the slices of x along an axis that the indices name, the nearest for one outside."""
     outer, inner, size = mul(*x.shape[:axis]), mul(*x.shape[axis + 1:]), x.shape[axis]
     count = indices.size
     with _elements(w, out, [size]), w.loop(outer) as o, w.loop(count) as j:

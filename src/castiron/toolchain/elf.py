@@ -21,6 +21,8 @@ _RELA = struct.Struct("<QIIq")
 
 @dataclass(frozen=True)
 class Section:
+    """A section header and the bytes it describes."""
+
     index: int
     name: str
     type: int
@@ -34,6 +36,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Symbol:
+    """An entry of the symbol table; `section` is an index."""
+
     name: str
     type: int
     section: int
@@ -43,6 +47,8 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Relocation:
+    """An entry of a relocation section."""
+
     offset: int
     type: int
     symbol: Symbol

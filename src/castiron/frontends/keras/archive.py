@@ -40,6 +40,7 @@ class Archive:
 
 
 def signature(path: Path) -> bytes:
+    """The first bytes of a file, by which its format is known; none of a folder."""
     if not path.is_file():
         return b""
     with path.open("rb") as file:

@@ -109,4 +109,5 @@ class Fields:
 
 
 def is_integer(value: Any) -> bool:
+    """Whether a value is an integer of a size that a model may have."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_DIM

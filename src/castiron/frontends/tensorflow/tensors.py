@@ -47,6 +47,7 @@ def dtype_of(number: int) -> DType:
 
 
 def type_name(number: int) -> str:
+    """TensorFlow's name of an element type, or its number."""
     return pb.DataType.Name(number)[3:].lower() if number in pb.DataType.values() else f"#{number}"
 
 

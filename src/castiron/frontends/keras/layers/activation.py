@@ -71,6 +71,7 @@ def activation_name(value: Any) -> str | None:
 
 
 def refused_activation(described: Layer) -> str | None:
+    """Why a layer's activation can't be compiled; None if it can."""
     value = described.fields.get("activation", None)
     if activation_name(value) in FUNCTIONS:
         return None
@@ -111,17 +112,20 @@ def relu(fields: Fields) -> Function:
 
 
 def leaky_relu(fields: Fields) -> Function:
+    """LeakyReLU, whose slope has two names."""
     key = "negative_slope" if "negative_slope" in fields else "alpha"
     slope = fields.number(key, 0.3)
     return Function("LeakyRelu", lambda x: F.leaky_relu(x, alpha=slope))
 
 
 def elu(fields: Fields) -> Function:
+    """ELU with its alpha."""
     alpha = fields.number("alpha", 1.0)
     return Function("Elu", lambda x: F.elu(x, alpha=alpha))
 
 
 def softmax(fields: Fields) -> Function:
+    """Softmax along one axis or over several."""
     axes = fields.integers("axis", -1)
     if len(axes) == 1:
         return Function("Softmax", lambda x: F.softmax(x, axis=axes[0]))
@@ -129,6 +133,7 @@ def softmax(fields: Fields) -> Function:
 
 
 def thresholded_relu(fields: Fields) -> Function:
+    """x where it is above theta, else 0."""
     theta = fields.number("theta", 1.0)
     return Function("Mul", lambda x: F.mul(x, F.cast(F.greater(x, theta), dtype=x.type.dtype)))
 

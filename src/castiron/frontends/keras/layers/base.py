@@ -94,6 +94,7 @@ Build = Callable[[LayerCall], Value]
 
 
 def no_weights(layer: Layer) -> Names:
+    """The names of the weights of a layer that has none."""
     return (), ()
 
 
