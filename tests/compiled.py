@@ -1,8 +1,10 @@
 """Compiles many graphs in few C units, for every instruction-set level that this machine can run."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from castiron import native, passes
 from castiron.emit import emit
@@ -41,16 +43,17 @@ class Compiled:
         jobs = [(level, part) for part in parts if part for level in levels]
         with ThreadPoolExecutor(2) as pool:
             libraries = list(pool.map(lambda job: _library(*job), jobs))
-        memory = native.load_weights(self.weights)
-        self._runners: dict[tuple[str, str], native.Runner] = {}
+        self._places: dict[tuple[Level, str], tuple[native.Library, np.ndarray, int]] = {}
         for (level, part), library in zip(jobs, libraries, strict=True):
-            first = 0
+            memory, first = library.place(native.load_weights(self.weights)), 0
             for name, program in part.items():
-                self._runners[level.name, name] = native.Runner(program, library, memory, first)
+                self._places[level, name] = library, memory, first
                 first += len(program.steps)
 
-    def runner(self, name: str, level: Level) -> native.Runner:
-        return self._runners[level.name, name]
+    def runner(self, name: str, level: Level, wrap: Callable = lambda library: library) -> native.Runner:
+        """The program of a graph; ``wrap`` makes another library of the one it is in."""
+        library, memory, first = self._places[level, name]
+        return native.Runner(self.programs[name], wrap(library), memory, first)
 
 
 def _library(level: Level, part: Mapping) -> native.Library:

@@ -62,7 +62,7 @@ def imported(path):
                 continue
         for module in modules:
             if module.split(".")[0] == "castiron":
-                yield (module.split(".") + ["__init__"])[1], node.lineno
+                yield ([*module.split("."), "__init__"])[1], node.lineno
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,10 +1,9 @@
-"""Runs programs in this process: the same C that goes into a binary, loaded as a shared library."""
+"""Runs programs in this process: the very machine code that goes into a binary, loaded as a library."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -35,13 +34,13 @@ class Library:
         level = level or available[-1]
         if level not in available:
             raise ToolError(f"this processor does not have the instruction-set level {level.name}")
-        path: Path = zig.shared_library(source, tuple(entries), level, tools)
-        library = ctypes.CDLL(str(path))
-        self._steps = [ctypes.cast(getattr(library, e), ctypes.c_void_p) for e in entries]
+        text = zig.compile_text(source, tuple(entries), level, tools)
+        self._library = ctypes.CDLL(str(zig.text_library(text, tools)))
+        start = ctypes.addressof(ctypes.c_char.in_dll(self._library, "castiron_text"))
+        self._steps = [start + offset for offset in text.offsets]
         self._call = ctypes.CDLL(str(zig.host_library(tools))).castiron_call
         self._call.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2
         self._call.restype = None
-        self._library = library
 
     def allocate(self, size: int, fill: int | None = None) -> np.ndarray:
         """Aligned bytes that steps can write, each ``fill`` if that is given."""
@@ -102,7 +101,7 @@ class Runner:
         for i, buffer in enumerate(program.buffers[2:], 2):
             if i not in arrays and buffer.const is None:
                 size = _bytes(buffer, symbols)
-                memory = library.allocate(size, poison) if buffer.slot is None else slots[buffer.slot][:size]
+                memory = library.place(aligned(size, poison)) if buffer.slot is None else slots[buffer.slot][:size]
                 shape = tuple(evaluate(dim, symbols) for dim in buffer.type.shape)
                 arrays[i] = memory.view(buffer.type.dtype.numpy).reshape(shape)
             table[i] = library.address(arrays[i]) if i in arrays else table[WEIGHTS] + buffer.const

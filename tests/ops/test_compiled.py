@@ -1,6 +1,7 @@
 """Every operator's examples: compiled code and the specification agree, on every instruction-set level."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from castiron.ir import DType, Graph, TensorType, constant, placeholder, symbol
 from castiron.ops import OPS, apply
 from castiron.plan import MAX_BLOCK_ROWS
 from castiron.targets import LEVELS, V3, V4
-from compiled import RUNNABLE, Compiled, missing
+from compiled import NATIVE, RUNNABLE, Compiled, missing
+from guarded import GuardedLibrary, survives
 
 #: Rows that a free batch is run with: none, one, and one more than a block holds.
 BATCHES = (0, 1, MAX_BLOCK_ROWS + 1)
@@ -75,6 +77,17 @@ def test_agrees_with_specification(compiled, key, level):
         for output, value in zip(graph.outputs, expected, strict=True):
             assert_same_bits(first[output], second[output])
             assert_agree(first[output], value.astype(first[output].dtype, copy=False), OPS[name].tolerance)
+
+
+@pytest.mark.parametrize("level", NATIVE, ids=lambda level: level.name)
+@pytest.mark.parametrize("key", CASES)
+def test_touches_no_memory_but_its_own(compiled, key, level):
+    def work():
+        for low in (False, True):
+            run = compiled.runner(key, level, partial(GuardedLibrary, low=low))
+            for feeds in feeds_of(*CASES[key][1:]):
+                run(feeds)
+    assert survives(work)
 
 
 @pytest.mark.skipif(not {V3, V4} <= set(RUNNABLE), reason="this processor does not have v3 and v4")

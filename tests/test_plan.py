@@ -1,0 +1,205 @@
+"""Plans: where values live and what is computed together, on graphs that could go wrong."""
+
+import functools
+import itertools
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+
+from agreement import assert_agree, assert_same_bits
+from castiron import interp, passes
+from castiron.ir import DType, Graph, Label, TensorType, constant, evaluate, exact_div, placeholder, symbol
+from castiron.ops import F
+from castiron.plan import MAX_BLOCK_ROWS, SCRATCH_BYTES, Weights, plan
+from compiled import NATIVE, Compiled
+from guarded import GuardedLibrary, survives
+
+BATCH, SEQ = symbol("batch"), symbol("seq")
+_RNG = np.random.default_rng(31)
+
+
+def random(*shape):
+    return _RNG.standard_normal(shape).astype(np.float32)
+
+
+def given(*shape, name="x", dtype=DType.F32):
+    return placeholder(name, TensorType(dtype, shape))
+
+
+def graph(outputs, *inputs, labels=None, traced=False):
+    """A graph with named or numbered outputs."""
+    outputs = outputs if isinstance(outputs, dict) else {f"y{i}": v for i, v in enumerate(outputs)}
+    return Graph("g", {v.node.attrs["name"]: v for v in inputs}, outputs,
+                 {name: Label(v.node.op, v) for name, v in (labels or {}).items()}, traced)
+
+
+def normalized(x):
+    return F.layer_norm(x, random(x.type.shape[-1]), random(x.type.shape[-1]))
+
+
+def attention(x):
+    scores = F.matmul(F.matmul(x, random(8, 8)), F.matmul(x, random(8, 8)), transpose_b=True)
+    return F.matmul(F.softmax(F.mul(scores, 0.002)), x)
+
+
+def chain(x, count):
+    rows = x.type.shape[0]
+    for _ in range(count):
+        x = F.tanh(F.add(F.matmul(x, random(x.type.shape[-1], 12)), random(12)))
+        x = F.transpose(F.reshape(x, shape=(rows, 3, 4)), perm=(0, 2, 1))
+        x = F.reshape(x, shape=(rows, 12))
+    return x
+
+
+def total(*values):
+    return functools.reduce(F.add, values)
+
+
+X, WIDE, SCALAR, STATIC = given(BATCH, 6), given(BATCH, 40000), given(), given(70, 6)
+INTEGERS = given(BATCH, 5, dtype=DType.I32)
+MANY = [given(BATCH, 5, name=f"z{i}") for i in range(12)]
+ONE, TOKENS, EMPTY = given(1, 6), given(BATCH, SEQ, 8), given(BATCH, 0)
+TANH = F.tanh(X)
+FLAT = F.reshape(X, shape=(BATCH, 2, 3))
+GRAPHS = {
+    "an_input_is_an_output": graph([X, X], X),
+    "a_reshaped_input_is_an_output": graph([FLAT, F.neg(FLAT)], X),
+    "a_constant_is_an_output": graph([constant(random(3, 5)), F.neg(X), constant(np.int8(3))], X),
+    "a_computed_constant_is_an_output": graph([F.broadcast_to(constant(random(1, 1)), shape=(300, 300))], X),
+    "two_outputs_are_one_value": graph([TANH, TANH], X),
+    "two_outputs_are_reshapes_of_one_value": graph([F.reshape(TANH, shape=(BATCH, 3, 2)),
+                                                    F.reshape(TANH, shape=(6 * BATCH,))], X),
+    "an_output_and_its_reshape": graph([TANH, F.reshape(TANH, shape=(BATCH, 3, 2))], X),
+    "an_output_is_read_again": graph([TANH, normalized(TANH), F.reduce_sum(TANH, axes=(0,))], X),
+    "no_output_reads_the_input": graph([F.neg(SCALAR)], SCALAR, given(BATCH, 2, name="unused")),
+    "rank_0": graph([F.add(F.sqrt(F.abs(SCALAR)), 1.0), F.reshape(SCALAR, shape=(1, 1))], SCALAR),
+    "a_fixed_batch": graph([F.softmax(chain(STATIC, 2))], STATIC),
+    "a_batch_of_one": graph([normalized(chain(ONE, 2))], ONE),
+    "no_columns": graph([F.reduce_max(EMPTY, axes=(1,)), F.matmul(EMPTY, random(0, 3)), F.neg(EMPTY)], EMPTY),
+    "rows_wider_than_scratch": graph([F.reduce_sum(F.exp(F.softmax(WIDE)), axes=(1,)), F.flip(WIDE, axes=(1,))], WIDE),
+    "many_steps": graph([F.reduce_sum(chain(X, 12), axes=(0,))], X),
+    "two_symbols": graph([attention(TOKENS), F.reduce_mean(TOKENS, axes=(1,))], TOKENS),
+    "two_symbols_merged": graph([normalized(F.reshape(TOKENS, shape=(BATCH * SEQ, 8))),
+                                 F.reshape(F.reduce_max(TOKENS, axes=(2,)), shape=(1, BATCH * SEQ))], TOKENS),
+    "rows_and_whole": graph([F.matmul(TANH, F.tanh(TANH), transpose_b=True),
+                             F.sub(TANH, F.reduce_mean(TANH, axes=(0,), keepdims=True))], X),
+    "rows_backwards": graph([F.add(TANH, F.flip(F.exp(TANH), axes=(0,)))], X),
+    "branches": graph([F.concat(normalized(TANH), F.reshape(F.exp(FLAT), shape=(BATCH, 6)), F.softmax(X), axis=1)], X),
+    "twice_the_rows": graph([F.softmax(F.reshape(F.exp(TANH), shape=(BATCH * 2, 3))),
+                             F.reshape(F.neg(F.reshape(F.abs(TANH), shape=(BATCH * 3, 2))), shape=(BATCH, 6))], X),
+    "more_operands_than_an_epilogue_takes": graph([total(F.matmul(X, random(6, 5)), *MANY)], X, *MANY),
+    "a_product_that_broadcasts": graph([F.add(F.matmul(ONE, random(6, 5)), MANY[0])], ONE, MANY[0]),
+    "wide_elements": graph([F.add(F.cast(INTEGERS, dtype=DType.I64), np.arange(5, dtype=np.int64)),
+                            F.reduce_sum(F.abs(F.mul(INTEGERS, INTEGERS)), axes=(1,))], INTEGERS),
+}
+#: Values that a plan keeps apart and code may mix up, each a label of a traced graph.
+GRAPHS["traced"] = graph([normalized(TANH)], X, traced=True, labels={
+    "x": X, "tanh": TANH, "flat": FLAT, "weights": constant(random(6, 4))})
+SIZES = (0, 1, 2, MAX_BLOCK_ROWS, 3 * MAX_BLOCK_ROWS + 5)
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return Compiled(GRAPHS, units=2, levels=NATIVE[-1:])
+
+
+def feeds_of(graph):
+    """Inputs at several sizes, small ones where rows are wide."""
+    rng = np.random.default_rng(5)
+    sizes = SIZES if graph.symbols and "x" in graph.inputs and graph.inputs["x"] is not WIDE else (1, 3)
+    for size in sizes:
+        shapes = {k: [d if isinstance(d, int) else d.evaluate({"batch": size, "seq": 5}) for d in v.type.shape]
+                  for k, v in graph.inputs.items()}
+        yield {k: (rng.standard_normal(shape) * 4).astype(graph.inputs[k].type.dtype.numpy)
+               for k, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("key", GRAPHS)
+def test_agrees_with_the_interpreter(compiled, key):
+    graph, run = compiled.graphs[key], compiled.runner(key, NATIVE[-1])
+    for feeds in feeds_of(graph):
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+            values = interp.run(graph, {graph.inputs[k]: x for k, x in feeds.items()}, list(graph.outputs.values()))
+        first, second = run(feeds, poison=0xFF), run(feeds, poison=0x00)
+        for name, value in zip(graph.outputs, values, strict=True):
+            assert_agree(first[name], value, 1e-5)
+            assert_same_bits(first[name], second[name])
+
+
+@pytest.mark.parametrize("key", GRAPHS)
+def test_touches_no_memory_but_its_own(compiled, key):
+    def work():
+        for low in (False, True):
+            run = compiled.runner(key, NATIVE[-1], partial(GuardedLibrary, low=low))
+            for feeds in feeds_of(GRAPHS[key]):
+                run(feeds)
+    assert survives(work)
+
+
+def planned(graph):
+    return plan(passes.run(graph), Weights())
+
+
+def test_a_network_of_dense_layers_is_one_step():
+    y = X
+    for columns in (64, 64, 3):
+        y = F.relu(F.add(F.matmul(y, random(y.type.shape[1], columns)), random(columns)))
+    program = planned(graph([F.softmax(normalized(y))], X))
+    assert len(program.steps) == 1 and program.steps[0].rows == BATCH and program.row_wise
+    assert len([b for b in program.buffers if b.slot is not None]) == 0
+
+
+@pytest.mark.parametrize("x", [STATIC, ONE], ids=["70 rows", "one row"])
+def test_a_fixed_batch_is_one_step_too(x):
+    program = planned(graph([F.softmax(F.relu(F.matmul(normalized(x), random(6, 3))))], x))
+    assert len(program.steps) == 1 and not program.row_wise
+
+
+@pytest.mark.parametrize("key, expected", [
+    ("many_steps", False), ("rows_and_whole", False), ("rows_backwards", False), ("branches", True),
+    ("an_output_is_read_again", False), ("two_symbols", True), ("two_symbols_merged", False),
+    ("an_input_is_an_output", True), ("a_fixed_batch", False), ("traced", True)])
+def test_row_wise(compiled, key, expected):
+    assert compiled.programs[key].row_wise == expected
+
+
+def test_the_number_of_rows_makes_rows_depend_on_one_another():
+    count = F.cast(F.dims(values=(BATCH,), shape=(), dtype=DType.I64), dtype=DType.F32)
+    places = F.cumsum(F.broadcast_to(constant(np.ones(1, np.float32)), shape=(BATCH,)), axis=0)
+    assert not planned(graph([F.div(X, count)], X)).row_wise
+    assert not planned(graph([F.add(X, F.reshape(places, shape=(BATCH, 1)))], X)).row_wise
+    assert planned(graph([F.add(X, F.broadcast_to(constant(random(6)), shape=(BATCH, 6)))], X)).row_wise
+
+
+def test_scratch_is_bounded(compiled):
+    for key, program in compiled.programs.items():
+        assert program.scratch_bytes <= 2 * SCRATCH_BYTES, key
+
+
+@pytest.mark.parametrize("key", GRAPHS)
+def test_values_that_are_alive_together_do_not_share_memory(compiled, key):
+    program = compiled.programs[key]
+    for step in program.steps:
+        stored = [[program.aliases.get(v, v) for v in (*node.inputs, *node.results)] for node in step.nodes]
+        lives = {v: [i for i, values in enumerate(stored) if v in values] for v in step.scratch}
+        for a, b in itertools.combinations(step.scratch, 2):
+            apart = max(lives[a]) < min(lives[b]) or max(lives[b]) < min(lives[a])
+            low, high = sorted((a, b), key=step.scratch.get)
+            size = evaluate(exact_div(low.type.size, step.rows), {}) * step.block * low.type.dtype.itemsize
+            assert apart or step.scratch[low] + size <= step.scratch[high]
+    uses = {b: [i for i, step in enumerate(program.steps) if b in (*step.reads, *step.writes)]
+            for b, buffer in enumerate(program.buffers) if buffer.slot is not None}
+    for a, b in itertools.combinations([b for b in uses if uses[b]], 2):
+        if program.buffers[a].slot == program.buffers[b].slot:
+            assert max(uses[a]) < min(uses[b]) or max(uses[b]) < min(uses[a])
+
+
+def test_slots_are_used_again():
+    y = X
+    for i in range(8):
+        y = F.flip(F.tanh(F.matmul(y, random(y.type.shape[1], 10 + i))), axes=(0,))
+    program = planned(graph([y], X))
+    slots = [b.slot for b in program.buffers if b.slot is not None]
+    assert len(slots) > 10 and len(set(slots)) <= 3
