@@ -14,7 +14,7 @@ import numpy as np
 from castiron import frontends, interp, native, passes, verify
 from castiron.emit import emit
 from castiron.errors import ModelError
-from castiron.ir import Graph
+from castiron.ir import Graph, Label
 from castiron.model_data import Facts, Golden, model_go
 from castiron.packagers import executable, go_module
 from castiron.plan import Program, Weights, plan
@@ -165,7 +165,8 @@ def _golden(compiled: Compiled) -> tuple[Golden, ...]:
         offsets = [weights.add(array.astype(program.buffers[port.buffer].type.dtype.numpy))
                    for port, array in zip((*program.inputs, *program.outputs), arrays, strict=True)]
         count = len(program.inputs)
-        golden.append(Golden(tuple(symbols[s] for s in program.symbols), tuple(offsets[:count]), tuple(offsets[count:])))
+        sizes = tuple(symbols[s] for s in program.symbols)
+        golden.append(Golden(sizes, tuple(offsets[:count]), tuple(offsets[count:])))
     return tuple(golden)
 
 
@@ -194,7 +195,11 @@ def digest(path: Path) -> str:
 def inspect(path: str | Path) -> list[dict]:
     """The nodes of a model file in the source's order: label, op, dtype, shape, role."""
     graph = load(path)
-    return [{"label": name, "op": label.op,
-             "dtype": str(label.value.type.dtype.numpy) if label.value else None,
-             "shape": [str(d) if not isinstance(d, int) else d for d in label.value.type.shape] if label.value else None,
-             "role": graph.roles.get(name)} for name, label in graph.labels.items()]
+
+    def node(name: str, label: Label) -> dict:
+        type = label.value.type if label.value else None
+        return {"label": name, "op": label.op, "dtype": type and str(type.dtype.numpy),
+                "shape": type and [d if isinstance(d, int) else str(d) for d in type.shape],
+                "role": graph.roles.get(name)}
+
+    return [node(name, label) for name, label in graph.labels.items()]

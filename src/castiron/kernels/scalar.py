@@ -39,7 +39,8 @@ _UNSIGNED = {"abs": "{0}", "sign": "({0} > 0 ? 1 : {0})"}
 #: Maximum and minimum of which one operand is a number, so that the other decides about NaN.
 _ONE_SIDED = {"maximum": "v_greater", "minimum": "v_less"}
 
-_COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
+_COMPARISONS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">",
+                "greater_equal": ">="}
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,10 @@ class Unpack(Op):
         return np.ascontiguousarray(packed.swapaxes(0, 1).reshape(k, panels * PANEL)[:, :columns])
 
 
+#: tanh((sum + column) · element - row)
+_SCALED = Body((Instr("add", (0, 1)), Instr("mul", (4, 2)), Instr("sub", (5, 3)), Instr("tanh", (6,))))
+
+
 class Dense(Op):
     """C[…,j] = f(Σₖ A[…,k] · B[k,j], …) with B packed: matmul by constant weights, and a body f of
     element-wise operators over the sum and any further operands (none: the sum itself)"""
@@ -102,9 +106,8 @@ class Dense(Op):
     examples: ClassVar = (
         *(Example((_random(m, k), Pack().eval(_random(k, n))), {"columns": n}, batched=(0,), constants=(1,))
           for m, k, n in ((1, 10, 64), (7, 64, 64), (65, 64, 1), (13, 31, 97), (2, 1, 16), (5, 0, 3), (3, 700, 33))),
-        *(Example((_random(*lead, 20), Pack().eval(_random(20, 37)), _random(37), _random(*lead, 37), _random(*lead, 1)),
-                  {"columns": 37, "epilogue": Body((Instr("add", (0, 1)), Instr("mul", (4, 2)), Instr("sub", (5, 3)),
-                                                    Instr("tanh", (6,))))}, batched=(0, 3, 4), constants=(1, 2))
+        *(Example((_random(*lead, 20), Pack().eval(_random(20, 37)), _random(37), _random(*lead, 37),
+                   _random(*lead, 1)), {"columns": 37, "epilogue": _SCALED}, batched=(0, 3, 4), constants=(1, 2))
           for lead in ((9,), (2, 5))),
     )
 

@@ -1,4 +1,4 @@
-"""zig as a C compiler: kernels as flat text or as a library, weights as an object file."""
+"""zig as a C compiler: kernels as flat text, and as a library of it; weights as an object file."""
 
 import json
 from collections.abc import Sequence
@@ -14,11 +14,12 @@ from castiron.toolchain.tools import Tools, environment, run, workdir
 _KERNELS = Path(__file__).parent.parent / "kernels"
 _FLAT_SCRIPT = Path(__file__).parent / "flat.ld"
 _WEIGHTS_SOURCE = Path(__file__).parent / "weights.S"
+_TEXT_SOURCE = Path(__file__).parent / "text.S"
 _HOST_SOURCE = Path(__file__).parent / "host.c"
 
 # Never -ffast-math: NaN and infinity keep their meaning. What is multiplied and added in one rounding is written
-# so (v_fma), and the compiler adds nothing to that, so that levels agree to the bit. Integers wrap around, elements are moved as integers
-# whatever their type, and a comparison of bytes gives -1, not 255, where it holds.
+# so (v_fma), and the compiler adds nothing to that, so that levels agree to the bit. Integers wrap around,
+# elements are moved as integers whatever their type, and a comparison of bytes gives -1, not 255, where it holds.
 _NUMBERS = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
             "-fsigned-char")
 _CODE = (
@@ -82,19 +83,25 @@ def _flat_arguments(level: Level) -> tuple[str, ...]:
     return ("-target", level.triple, f"-mcpu={level.cpu}", *level.flags, *level.flat_flags, *_CODE, *_FLAT)
 
 
-def shared_library(
-    source: str, entries: tuple[str, ...], level: Level, tools: Tools, platform: Platform | None = None
-) -> Path:
-    """Compile the same unit into a library that this process can load, and return its path in the cache.
+def text_library(text: Text, tools: Tools, platform: Platform | None = None) -> Path:
+    """Wrap flat text into a library that this process can load, and return its path in the cache.
 
-    It exports `entries`. `platform` is this machine unless given.
+    It exports `castiron_text`, where the text begins. `platform` is this machine unless given.
     """
     platform = platform or host()
-    return _library("library", source, entries, level, tools, platform)
+
+    def make(path: Path) -> None:
+        with workdir("library") as work:
+            (work / "text.bin").write_bytes(text.code)
+            _zig(tools, work, "wrapping kernels", "cc", "-shared", "-s", "-g0", "-target", platform.library_triple,
+                 *platform.library_flags, _TEXT_SOURCE, "-o", path)
+
+    key = cache.key("library", text.code, _TEXT_SOURCE.read_bytes(), platform.name, tools.zig_version())
+    return cache.fetch(key + platform.library_suffix, make)
 
 
 def host_library(tools: Tools) -> Path:
-    """The library that calls entries of a `shared_library` in this process. It exports:
+    """The library that calls steps of a `text_library` in this process. It exports:
 
     - `int castiron_level(void)`: how many levels of this machine's platform its processor runs, counted
       from the lowest; 0 if it runs none.
@@ -102,23 +109,15 @@ def host_library(tools: Tools) -> Path:
       with denormal numbers flushed to zero.
     """
     platform = host()
-    entries = ("castiron_level", "castiron_call")
-    return _library("host", _HOST_SOURCE.read_text(), entries, platform.levels[0], tools, platform)
-
-
-def _library(
-    kind: str, source: str, entries: tuple[str, ...], level: Level, tools: Tools, platform: Platform
-) -> Path:
-    machine = ("-target", platform.library_triple, f"-mcpu={level.cpu}")
-    arguments = (*machine, *platform.library_flags, *level.flags, *_CODE)
+    level = platform.levels[0]
+    target = ("-target", platform.library_triple, f"-mcpu={level.cpu}")
+    arguments = (*target, *platform.library_flags, *level.flags, *_CODE)
 
     def make(path: Path) -> None:
-        with workdir(kind) as work:
-            (work / "unit.c").write_text(source)
-            _zig(tools, work, f"compiling a library for {level.name}",
-                 "cc", "-shared", "-s", *arguments, f"-I{_KERNELS}", "unit.c", "-o", path)
+        with workdir("host") as work:
+            _zig(tools, work, "compiling the host library", "cc", "-shared", "-s", *arguments, _HOST_SOURCE, "-o", path)
 
-    key = _unit_key(kind, source, entries, (*arguments, platform.name), tools)
+    key = _unit_key("host", _HOST_SOURCE.read_text(), (), (*arguments, platform.name), tools)
     return cache.fetch(key + platform.library_suffix, make)
 
 
