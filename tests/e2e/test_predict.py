@@ -1,5 +1,7 @@
+import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -200,6 +202,26 @@ def test_rows_stream_in_bounded_memory(predictor, tmp_path):
     assert lines[:1000] == lines[-1000:]
     peak_bytes = int(said) * 1024
     assert peak_bytes < 64 << 20 < len(block) * blocks
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX systems")
+def test_a_terminal_shows_progress(predictor, tmp_path):
+    screen, terminal = os.openpty()
+    command = [predictor, "predict", "-o", tmp_path / "out.csv"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    os.set_blocking(screen, False)
+    shown = b""
+    with process.stdin:
+        for _ in range(10_000):
+            process.stdin.write(b"1,2,3,4,5,6,7,8,9,10\n" * 1000)
+            with contextlib.suppress(BlockingIOError):
+                shown += os.read(screen, 10_000)
+            if b"rows/s" in shown:
+                break
+    assert process.wait() == 0
+    os.close(screen)
+    assert b"rows/s" in shown
 
 
 def test_results_do_not_depend_on_the_batch_or_the_threads(predictor):

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -198,7 +199,8 @@ class TestStop:
                 connection.sendall(head.encode() + body[:10])
                 assert server.ask("/readyz")[0] == 200
                 server.process.send_signal(signal.SIGTERM)
-                while _listens(host, int(port)):
+                end = time.monotonic() + 30
+                while _listens(host, int(port)) and time.monotonic() < end:
                     pass
                 connection.sendall(body[10:])
                 answer = connection.makefile("rb").read()
