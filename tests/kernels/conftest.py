@@ -7,7 +7,7 @@ import pytest
 from castiron import native
 from castiron.targets import LEVELS, host
 from castiron.toolchain import Tools
-from kernels.guarded import Kernels
+from kernels.shipped import Kernels
 
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from kernels.guarded import same
+from kernels.shipped import same
 
 # One, primes, and each tile's and panel's edge with its neighbours.
 ROWS = (0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 25)

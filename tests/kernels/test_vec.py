@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels.guarded import DTYPES, same
+from kernels.shipped import DTYPES, same
 
 NUMPY = {"f32": np.float32, "f64": np.float64}
 NUMPY |= {dtype: np.dtype(f"{dtype[0]}{int(dtype[1:]) // 8}") for dtype in DTYPES if dtype[0] != "f"}
