@@ -14,7 +14,7 @@ demo: .venv/demo.stamp
 test: .venv/test.stamp
 	@command -v qemu-aarch64-static qemu-aarch64 >/dev/null || \
 		echo "qemu-aarch64 is missing, so nothing is run on arm64: install qemu-user-static to have it tested"
-	$(BIN)/ruff check
+	$(BIN)/ruff check --no-cache
 	$(BIN)/python -m pytest
 
 bench: .venv/bench.stamp

@@ -8,13 +8,13 @@ import warnings
 
 import numpy as np
 import pytest
-from random_graphs import RandomGraph, sample
 
 from agreement import assert_agree, assert_same_bits
 from castiron import interp
 from castiron.ir import evaluate
 from castiron.plan import MAX_BLOCK_ROWS
 from compiled import NATIVE, Compiled
+from random_graphs import RandomGraph, sample
 
 SEED = os.environ.get("FUZZ_SEED", "1")
 COUNT, NODES = 40, 9
