@@ -18,9 +18,11 @@ ALIGNMENT = 64
 #: Entries 0 and 1 of every table of buffers.
 WEIGHTS, SCRATCH = 0, 1
 
-#: Rows that a step handles at a time: as many as keep its scratch in the second-level cache.
+#: Rows that a step handles at a time: as many as keep its scratch in the second-level cache where a product
+#: uses its weights again for each row, else in the first-level cache.
 MAX_BLOCK_ROWS = 64
 SCRATCH_BYTES = 512 << 10
+STREAM_BYTES = 24 << 10
 
 #: What the cost estimate assumes: a modest core. It only decides how steps are cut and shared out.
 FLOPS_PER_NANO = 20.0
@@ -306,7 +308,8 @@ class _Planner:
         writes = {self.index[v] for v in written if v not in inner}
         local = [v for node in group.nodes for v in node.results if v in inner]
         per_row = sum(_row_bytes(v.type, group.rows) for v in local)
-        block = max(1, min(MAX_BLOCK_ROWS, SCRATCH_BYTES // max(per_row, 1))) if group.rows is not None else 1
+        budget = SCRATCH_BYTES if any(node.op in ("dense", "matmul") for node in group.nodes) else STREAM_BYTES
+        block = max(1, min(MAX_BLOCK_ROWS, budget // max(per_row, 1))) if group.rows is not None else 1
         if isinstance(group.rows, int):
             block = min(block, group.rows)
         scratch = self._scratch(group, local, block)

@@ -46,7 +46,7 @@ class Softmax(AlongAxis):
 
     def lower(self, x: Value, *, axis: int) -> Value:
         powers = F.exp(F.sub(x, F.reduce_max(x, axes=(axis,), keepdims=True)))
-        return F.div(powers, F.reduce_sum(powers, axes=(axis,), keepdims=True))
+        return F.mul(powers, F.reciprocal(F.reduce_sum(powers, axes=(axis,), keepdims=True)))
 
 
 class LogSoftmax(AlongAxis):
