@@ -9,7 +9,8 @@ import numpy as np
 from castiron import native, passes
 from castiron.emit import emit
 from castiron.ir import Graph
-from castiron.plan import Weights, plan
+from castiron.plan import plan
+from castiron.program import Weights
 from castiron.targets import LEVELS, NEON, Level
 from castiron.toolchain import Tools
 from emulated import QEMU, EmulatedLibrary

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from castiron.native import Library
-from castiron.plan import align
+from castiron.program import align
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.mmap.restype = ctypes.c_void_p

@@ -18,6 +18,7 @@ LAYERS = (
     {"interp", "targets"},
     {"frontends", "passes"},
     {"kernels"},
+    {"program", "rows"},
     {"plan"},
     {"emit"},
     {"toolchain"},

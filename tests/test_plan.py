@@ -12,7 +12,8 @@ from agreement import assert_agree, assert_same_bits
 from castiron import interp, passes
 from castiron.ir import DType, Graph, Label, TensorType, constant, evaluate, exact_div, placeholder, symbol
 from castiron.ops import F
-from castiron.plan import MAX_BLOCK_ROWS, SCRATCH_BYTES, Weights, plan
+from castiron.plan import MAX_BLOCK_ROWS, SCRATCH_BYTES, plan
+from castiron.program import Weights
 from compiled import NATIVE, Compiled
 from guarded import GuardedLibrary, survives
 

@@ -17,7 +17,8 @@ from castiron.errors import ModelError
 from castiron.ir import Graph, Label
 from castiron.model_data import Facts, Golden, model_go
 from castiron.packagers import executable, go_module
-from castiron.plan import Program, Weights, plan
+from castiron.plan import plan
+from castiron.program import Program, Weights
 from castiron.targets import Platform, host
 from castiron.targets.levels import Level
 from castiron.toolchain import Tools

@@ -10,7 +10,8 @@ from castiron.kernels import Extent, View, Writer, contraction, elementwise, mov
 from castiron.kernels.scalar import Instr
 from castiron.kernels.writer import LANES, MEMORY, add, at, mul
 from castiron.ops.fused import body_types
-from castiron.plan import ALIGNMENT, SCRATCH, Program, Step, row_factor, row_operands
+from castiron.program import ALIGNMENT, SCRATCH, Program, Step
+from castiron.rows import row_factor, row_operands
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h")

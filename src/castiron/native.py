@@ -11,7 +11,7 @@ from castiron import interp
 from castiron.emit import emit
 from castiron.errors import ShapeError, ToolError
 from castiron.ir import Dim, Expr, evaluate
-from castiron.plan import ALIGNMENT, SCRATCH, WEIGHTS, Buffer, Program, Step, Weights, align
+from castiron.program import ALIGNMENT, SCRATCH, WEIGHTS, Buffer, Program, Step, Weights, align
 from castiron.targets import host
 from castiron.targets.levels import Level
 from castiron.toolchain import Tools, zig

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 import numpy as np
 
 from castiron import interp
-from castiron.errors import ShapeError
-from castiron.ir import Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, exact_div, product
-
-#: Alignment of every buffer, and what may be read beyond its end: one vector.
-ALIGNMENT = 64
-
-#: Entries 0 and 1 of every table of buffers.
-WEIGHTS, SCRATCH = 0, 1
+from castiron.ir import Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate
+from castiron.program import ALIGNMENT, Buffer, Port, Program, Step, Weights, align
+from castiron.rows import row_bytes, row_factor, row_operands
 
 #: Rows that a step handles at a time: as many as keep its scratch in the second-level cache where a product
 #: uses its weights again for each row, else in the first-level cache.
@@ -28,103 +22,9 @@ STREAM_BYTES = 24 << 10
 FLOPS_PER_NANO = 20.0
 BYTES_PER_NANO = 8.0
 
-
-class Weights:
-    """The constants of all programs of a model, each distinct one once, aligned and padded."""
-
-    def __init__(self) -> None:
-        self._offsets: dict[tuple, int] = {}
-        self._arrays: list[tuple[int, np.ndarray]] = []
-        self.nbytes = 0
-
-    def add(self, array: np.ndarray) -> int:
-        """The byte offset at which the array will stand."""
-        data = np.ascontiguousarray(array)
-        key = (data.nbytes, sha256(data.reshape(-1).view(np.uint8)).digest())
-        if key not in self._offsets:
-            self._offsets[key] = self.nbytes
-            self._arrays.append((self.nbytes, data))
-            self.nbytes = align(self.nbytes + data.nbytes + ALIGNMENT)
-        return self._offsets[key]
-
-    def __contains__(self, array: np.ndarray) -> bool:
-        data = np.ascontiguousarray(array)
-        return (data.nbytes, sha256(data.reshape(-1).view(np.uint8)).digest()) in self._offsets
-
-    def write_to(self, file) -> None:
-        """Write all ``nbytes``."""
-        position = 0
-        for offset, array in self._arrays:
-            file.write(bytes(offset - position))
-            file.write(memoryview(array.reshape(-1).view(np.uint8)))
-            position = offset + array.nbytes
-        file.write(bytes(self.nbytes - position))
-
-    def tobytes(self) -> bytes:
-        from io import BytesIO
-        buffer = BytesIO()
-        self.write_to(buffer)
-        return buffer.getvalue()
-
-
-def align(size: int) -> int:
-    """The next multiple of the alignment."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Where a value lives: a constant in the weights, a slot of the arena, or the caller's memory."""
-
-    type: TensorType
-    const: int | None = None
-    slot: int | None = None
-    producer: int | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """One compiled function: ``nodes`` computed over blocks of ``block`` of the ``rows``, or in one
-    piece where ``rows`` is None.
-
-    Values that only the step itself needs live in scratch at the given byte offsets.
-    """
-
-    nodes: tuple[Node, ...]
-    rows: Dim | None
-    block: int
-    reads: tuple[int, ...]
-    writes: tuple[int, ...]
-    scratch: Mapping[Value, int]
-    tile_nanos: int
-
-
-@dataclass(frozen=True)
-class Port:
-    """A named input or output; ``label`` is the graph's name for it."""
-
-    name: str
-    label: str
-    buffer: int
-
-
-@dataclass(frozen=True)
-class Program:
-    """An ordered list of steps over a table of buffers.
-
-    ``index`` says which buffer a value is in, ``aliases`` in which other value's memory a value is.
-    """
-
-    graph: Graph
-    symbols: tuple[str, ...]
-    buffers: tuple[Buffer, ...]
-    index: Mapping[Value, int]
-    aliases: Mapping[Value, Value]
-    steps: tuple[Step, ...]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    scratch_bytes: int
-    row_wise: bool
+#: The estimated time that a block of several rows may take: Go's garbage collector waits for a call that is under
+#: way. The processors that servers have are some four times as fast as the estimate.
+MAX_BLOCK_NANOS = 4e6
 
 
 def plan(graph: Graph, weights: Weights) -> Program:
@@ -136,7 +36,7 @@ def plan(graph: Graph, weights: Weights) -> Program:
 class _Group:
     """Nodes that will be one step; ``rows`` is None for a node that is computed in one piece."""
 
-    nodes: list[Node]
+    nodes: dict[Node, None]
     rows: Dim | None
 
 
@@ -190,9 +90,9 @@ class _Planner:
         groups: list[_Group] = []
         for node in self._order():
             if groups and not self.graph.traced and self._joins(node, groups[-1]):
-                groups[-1].nodes.append(node)
+                groups[-1].nodes[node] = None
             else:
-                groups.append(_Group([node], self._rows(node)))
+                groups.append(_Group({node: None}, self._rows(node)))
         return groups
 
     def _order(self) -> list[Node]:
@@ -207,14 +107,14 @@ class _Planner:
             lead = shape[0]
             if isinstance(lead, Expr) and len(lead.terms) == 1:
                 lead = Expr({lead.terms[0][0]: 1})
-            if lead != 0 and self.row_local(node, lead, set()):
+            if lead != 0 and self._row_local(node, lead, ()):
                 return lead
         return None
 
     def _joins(self, node: Node, group: _Group) -> bool:
-        return group.rows is not None and self.row_local(node, group.rows, set(group.nodes))
+        return group.rows is not None and self._row_local(node, group.rows, group.nodes)
 
-    def row_local(self, node: Node, rows: Dim, inside: set[Node]) -> bool:
+    def _row_local(self, node: Node, rows: Dim, inside: Container[Node]) -> bool:
         """Whether a block of the node's rows depends on the same block of its operands' rows alone
         (and on whole operands that are computed before)."""
         kinds = row_operands(node, rows)
@@ -259,7 +159,7 @@ class _Planner:
         exposed = {self._storage(v) for v in self.roots}
         return {v for node, place in home.items() for v in node.results
                 if v not in exposed and users.get(v, {place}) == {place}
-                and groups[place].rows is not None and _row_bytes(v.type, groups[place].rows) <= SCRATCH_BYTES}
+                and groups[place].rows is not None and row_bytes(v.type, groups[place].rows) <= SCRATCH_BYTES}
 
     # Where values live.
 
@@ -273,9 +173,6 @@ class _Planner:
             else:
                 known = self.weights.add(computed[value]) if value in computed else None
                 self._new_buffer(value, Buffer(value.type, const=known, slot=-1))
-        for value, source in self.aliases.items():
-            if source in self.index:
-                self.index[value] = self.index[source]
 
     def _needed_constants(self) -> dict[Value, np.ndarray]:
         """What is known at build time and read by steps that aren't: worth keeping in the weights."""
@@ -307,15 +204,21 @@ class _Planner:
         reads = {self.index[v] for v in stored if v not in written and v not in inner}
         writes = {self.index[v] for v in written if v not in inner}
         local = [v for node in group.nodes for v in node.results if v in inner]
-        per_row = sum(_row_bytes(v.type, group.rows) for v in local)
-        budget = SCRATCH_BYTES if any(node.op in ("dense", "matmul") for node in group.nodes) else STREAM_BYTES
-        block = max(1, min(MAX_BLOCK_ROWS, budget // max(per_row, 1))) if group.rows is not None else 1
-        if isinstance(group.rows, int):
-            block = min(block, group.rows)
+        block = self._block(group, local)
         scratch = self._scratch(group, local, block)
         nanos = sum(_nanos(node, group.rows, block) for node in group.nodes)
         return Step(tuple(group.nodes), group.rows, block, tuple(sorted(reads)), tuple(sorted(writes)), scratch,
                     max(1, round(nanos)))
+
+    def _block(self, group: _Group, local: list[Value]) -> int:
+        """How many rows a step computes at a time."""
+        if group.rows is None:
+            return 1
+        budget = SCRATCH_BYTES if any(node.op in ("dense", "matmul") for node in group.nodes) else STREAM_BYTES
+        fitting = budget // max(1, sum(row_bytes(v.type, group.rows) for v in local))
+        timely = int(MAX_BLOCK_NANOS / max(1.0, sum(_nanos(node, group.rows, 1) for node in group.nodes)))
+        there = group.rows if isinstance(group.rows, int) else MAX_BLOCK_ROWS
+        return max(1, min(MAX_BLOCK_ROWS, fitting, timely, there))
 
     def _scratch(self, group: _Group, local: list[Value], block: int) -> dict[Value, int]:
         """Byte offsets such that values which are alive together don't overlap: first fit."""
@@ -328,7 +231,7 @@ class _Planner:
             for value in node.results:
                 if value not in local:
                     continue
-                size = align(block * _row_bytes(value.type, group.rows) + ALIGNMENT)
+                size = align(block * row_bytes(value.type, group.rows) + ALIGNMENT)
                 start = 0
                 for low, high, _ in sorted(alive, key=lambda entry: entry[:2]):
                     if start + size <= low:
@@ -339,7 +242,7 @@ class _Planner:
         return offsets
 
     def _scratch_size(self, step: Step) -> int:
-        return max((offset + align(step.block * _row_bytes(v.type, step.rows) + ALIGNMENT)
+        return max((offset + align(step.block * row_bytes(v.type, step.rows) + ALIGNMENT)
                     for v, offset in step.scratch.items()), default=0)
 
     def _assign_slots(self, steps: tuple[Step, ...]) -> None:
@@ -393,91 +296,6 @@ def _mentions(node: Node, symbol: str) -> bool:
     dims = [dim for attr in node.attrs.values() if isinstance(attr, tuple) for dim in attr]
     dims += [dim for type in node.types for dim in type.shape]
     return any(symbol in dim.symbols for dim in dims if isinstance(dim, Expr))
-
-
-def row_factor(type: TensorType, rows: Dim) -> Dim | None:
-    """c where the leading dimension is c·rows, else None."""
-    if not type.shape:
-        return None
-    try:
-        return exact_div(type.shape[0], rows)
-    except ShapeError:
-        return None
-
-
-def _row_bytes(type: TensorType, rows: Dim) -> int:
-    """Bytes of one row; a large number where free dimensions make it unknown."""
-    elements = product([row_factor(type, rows) or 1, *type.shape[1:]])
-    return elements * type.dtype.itemsize if isinstance(elements, int) else 1 << 40
-
-
-def row_operands(node: Node, rows: Dim) -> list[bool] | None:
-    """For each operand whether the node reads it row by row (else whole); None if the node's rows
-    depend on one another."""
-    out = node.types[0]
-    types = [v.type for v in node.inputs]
-    if not out.rank:
-        return None
-
-    def aligned(type: TensorType) -> bool | None:
-        """How a broadcasting operand is read; None if its rows can't be told."""
-        if type.rank == out.rank and type.shape[0] == out.shape[0]:
-            return True
-        return False if type.rank < out.rank or type.shape[0] == 1 else None
-
-    match node.op:
-        case "map":
-            kinds = [aligned(t) for t in types]
-        case "dense":
-            if out.rank < 2:
-                return None
-            kinds = [row_factor(types[0], rows) is not None, False, *(aligned(t) for t in types[2:])]
-        case "reshape":
-            kinds = [row_factor(types[0], rows) is not None]
-        case "transpose":
-            kinds = [node.attrs["perm"][0] == 0]
-        case "broadcast_to":
-            kinds = [aligned(types[0])]
-        case "concat":
-            kinds = [node.attrs["axis"] % out.rank != 0] * len(types)
-        case "slice":
-            whole = node.attrs["starts"][0] == 0 and node.attrs["steps"][0] == 1 and out.shape[0] == types[0].shape[0]
-            kinds = [whole]
-        case "pad":
-            kinds = [not (node.attrs["before"][0] or node.attrs["after"][0]), False]
-        case "gather":
-            axis = node.attrs["axis"] % types[0].rank
-            if axis == 0 and types[1].rank == 0:
-                return None
-            kinds = [axis != 0, axis == 0]
-        case "cumsum":
-            kinds = [node.attrs["axis"] % out.rank != 0]
-        case "sort":
-            kinds = [out.rank > 1]
-        case "matmul":
-            a, b = types
-            if a.rank == out.rank and out.rank > 2 and a.shape[0] == out.shape[0]:
-                kinds = [True, b.rank == out.rank and b.shape[0] == out.shape[0]]
-            elif out.rank == 2:
-                kinds = [True, False]
-            else:
-                return None
-        case op if op.startswith("reduce_"):
-            axes = node.attrs["axes"]
-            kinds = [axes is not None and 0 not in {a % types[0].rank for a in axes}]
-        case _:
-            return None
-    if None in kinds or (node.op in _ROWS_FIRST and not kinds[0]):
-        return None
-    for type, by_rows in zip(types, kinds, strict=True):
-        if by_rows and row_factor(type, rows) is None:
-            return None
-    return kinds
-
-
-#: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "pad", "cumsum", "sort", "reduce_sum",
-                         "reduce_prod", "reduce_max", "reduce_min"})
 
 
 def _typical_bytes(type: TensorType) -> float:

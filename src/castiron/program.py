@@ -1,0 +1,111 @@
+"""What a model is once it is planned: steps over a table of buffers, and the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+
+import numpy as np
+
+from castiron.ir import Dim, Graph, Node, TensorType, Value
+
+#: Alignment of every buffer, and what may be read beyond its end: one vector.
+ALIGNMENT = 64
+
+#: Entries 0 and 1 of every table of buffers.
+WEIGHTS, SCRATCH = 0, 1
+
+
+class Weights:
+    """The constants of all programs of a model, each distinct one once, aligned and padded."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[tuple, int] = {}
+        self._arrays: list[tuple[int, np.ndarray]] = []
+        self.nbytes = 0
+
+    def add(self, array: np.ndarray) -> int:
+        """The byte offset at which the array will stand."""
+        data = np.ascontiguousarray(array)
+        key = (data.nbytes, sha256(data.reshape(-1).view(np.uint8)).digest())
+        if key not in self._offsets:
+            self._offsets[key] = self.nbytes
+            self._arrays.append((self.nbytes, data))
+            self.nbytes = align(self.nbytes + data.nbytes + ALIGNMENT)
+        return self._offsets[key]
+
+    def write_to(self, file) -> None:
+        """Write all ``nbytes``."""
+        position = 0
+        for offset, array in self._arrays:
+            file.write(bytes(offset - position))
+            file.write(memoryview(array.reshape(-1).view(np.uint8)))
+            position = offset + array.nbytes
+        file.write(bytes(self.nbytes - position))
+
+    def tobytes(self) -> bytes:
+        buffer = BytesIO()
+        self.write_to(buffer)
+        return buffer.getvalue()
+
+
+def align(size: int) -> int:
+    """The next multiple of the alignment."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Where a value lives: a constant in the weights, a slot of the arena, or the caller's memory."""
+
+    type: TensorType
+    const: int | None = None
+    slot: int | None = None
+    producer: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One compiled function: ``nodes`` computed over blocks of ``block`` of the ``rows``, or in one
+    piece where ``rows`` is None.
+
+    Values that only the step itself needs live in scratch at the given byte offsets.
+    """
+
+    nodes: tuple[Node, ...]
+    rows: Dim | None
+    block: int
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    scratch: Mapping[Value, int]
+    tile_nanos: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """A named input or output; ``label`` is the graph's name for it."""
+
+    name: str
+    label: str
+    buffer: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """An ordered list of steps over a table of buffers.
+
+    ``index`` says which buffer a value is in, ``aliases`` in which other value's memory a value is.
+    """
+
+    graph: Graph
+    symbols: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    index: Mapping[Value, int]
+    aliases: Mapping[Value, Value]
+    steps: tuple[Step, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    scratch_bytes: int
+    row_wise: bool
