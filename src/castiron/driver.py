@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -51,7 +52,10 @@ class Compiled:
     @cached_property
     def unit(self) -> tuple[str, tuple[str, ...]]:
         """The C and the names of its step functions."""
-        return emit(self.programs)
+        source, entries = emit(self.programs)
+        if folder := os.environ.get("CASTIRON_DUMP"):
+            Path(folder, "model.c").write_text(source)
+        return source, entries
 
     @cached_property
     def _runner(self) -> native.Runner:

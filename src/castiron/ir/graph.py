@@ -157,10 +157,15 @@ class Graph:
                 same = operands == node.inputs
                 results = (node if same else replace(node, inputs=operands)).results
             new.update(zip(node.results, results, strict=True))
+        inputs = {k: new[v] for k, v in self.inputs.items()}
+        outputs = {k: new[v] for k, v in self.outputs.items()}
         labels = {name: replace(label, value=new.get(label.value)) if label.value else label
                   for name, label in self.labels.items()}
-        return replace(self, inputs={k: new[v] for k, v in self.inputs.items()},
-                       outputs={k: new[v] for k, v in self.outputs.items()}, labels=labels)
+        if not self.traced:
+            computed = set(toposort(v.node for v in (*inputs.values(), *outputs.values())))
+            labels = {name: replace(label, value=None) if label.value and label.value.node not in computed else label
+                      for name, label in labels.items()}
+        return replace(self, inputs=inputs, outputs=outputs, labels=labels)
 
 
 def toposort(roots: Iterable[Node]) -> list[Node]:
