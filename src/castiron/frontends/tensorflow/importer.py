@@ -194,7 +194,8 @@ def placeholder_type(node: SourceNode, key: str) -> TensorType:
     dtype, shape = node.dtype("dtype"), node.attr("shape")
     sizes = None if shape is None else tensors.sizes_of(shape.shape)
     if sizes is None:
-        raise ModelError("the shape of this input is unknown: give it")
+        raise ModelError("the file does not say how many dimensions this input has: export the model with a shape "
+                         "for it, such as [None, 10]")
     return TensorType(dtype, tensors.name_dims(sizes, key))
 
 
