@@ -14,7 +14,7 @@ from castiron.program import ALIGNMENT, SCRATCH, Program, Step
 from castiron.rows import row_factor, row_operands
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h")
+HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h", "gemm_column.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:

@@ -8,7 +8,8 @@ from castiron.kernels.writer import LANES, REGISTER, Extent, View, Writer, add, 
 
 
 def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs: list[Instr]) -> None:
-    """out = epilogue(a · packed, more…): ``gemm.h`` with an epilogue made of the instructions.
+    """out = epilogue(a · packed, more…): ``gemm.h``, for one column ``gemm_column.h``, with an epilogue
+    made of the instructions.
 
     An operand of the epilogue has a value for each element, each row, each column, or one for all.
     """
@@ -20,7 +21,8 @@ def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs:
     steps = ", ".join(str({"element": n, "row": 1}.get(_kind(view, out), 0)) for view in operands)
     epilogue = w.fresh("e")
     w.line(f"const struct epilogue {epilogue} = {{{{{pointers}}}, {{{steps}}}}};")
-    w.line(f"{name}({m}, {n}, {k}, {a.pointer}, {k}, {packed.pointer}, {out.pointer}, {n}, &{epilogue});")
+    sizes = f"{m}, {k}" if n == 1 else f"{m}, {n}, {k}"
+    w.line(f"{name}({sizes}, {a.pointer}, {k}, {packed.pointer}, {out.pointer}, {n}, &{epilogue});")
 
 
 def _kind(view: View, out: View) -> str:
@@ -33,8 +35,9 @@ def _kind(view: View, out: View) -> str:
 
 def _gemm(out: View, more: list[View], instrs: list[Instr]) -> str:
     """The definition of a product with this epilogue, for any shape."""
+    family = f"GEMM_{'COLUMN_' if out.shape[-1] == 1 else ''}DEFINE(@, @_epilogue)"
     if not instrs:
-        return "#define @_epilogue(acc, e, row, col, nv) (acc)\nGEMM_DEFINE(@, @_epilogue)"
+        return f"#define @_epilogue(acc, e, row, col, nv) (acc)\n{family}"
     body = Writer()
     values, dtypes = ["t0"], ["f32"] * (1 + len(more))
     body.line("f32x16 t0 = (acc);")
@@ -48,7 +51,7 @@ def _gemm(out: View, more: list[View], instrs: list[Instr]) -> str:
         operand += 1
     elementwise.straight_line(body, values, dtypes, instrs)
     statements = " ".join(body.lines)
-    return f"#define @_epilogue(acc, e, row, col, nv) ({{ {statements} {values[-1]}; }})\nGEMM_DEFINE(@, @_epilogue)"
+    return f"#define @_epilogue(acc, e, row, col, nv) ({{ {statements} {values[-1]}; }})\n{family}"
 
 
 def _operand(base: str, index: int, kind: str, view: View) -> str:
@@ -109,8 +112,13 @@ def _accumulate(acc: str, x: str, term: str, dtype: str) -> str:
 
 
 def pack(w: Writer, out: View, b: View) -> None:
-    """A matrix [K,N] as panels [⌈N/16⌉,K,16], zeros in the columns that are missing."""
+    """A matrix [K,N] as panels [⌈N/16⌉,K,16], zeros in the columns that are missing; a single column as
+    itself, zeros in the rows that are missing."""
     k, n = b.shape
+    if n == 1:
+        with w.loop(out.size) as row:
+            w.line(f"{out.pointer}[{row}] = {row} < {k} ? {b.pointer}[{row}] : 0;")
+        return
     panels, _, width = out.shape
     with w.loop(panels) as p, w.loop(k) as row, w.loop(width) as lane:
         column = add(mul(p, width), lane)
@@ -119,8 +127,12 @@ def pack(w: Writer, out: View, b: View) -> None:
 
 
 def unpack(w: Writer, out: View, packed: View) -> None:
-    """The matrix [K,N] from its panels."""
+    """The matrix [K,N] from its panels, or from its one column."""
     k, n = out.shape
+    if n == 1:
+        with w.loop(k) as row:
+            w.line(f"{out.pointer}[{row}] = {packed.pointer}[{row}];")
+        return
     panel_step, row_step, _ = strides(packed.shape)
     with w.loop(k) as row, w.loop(n) as column:
         panel, lane = (f"{column} / {LANES}", f"{column} % {LANES}") if isinstance(column, str) else (0, 0)

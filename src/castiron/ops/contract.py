@@ -58,19 +58,23 @@ class MatMul(Op):
 
 
 class Pack(Op):
-    """A matrix [K,N] as panels of 16 columns, [⌈N/16⌉,K,16], the last filled up with zeros"""
+    """A matrix [K,N] as panels of 16 columns, [⌈N/16⌉,K,16], the last filled up with zeros. One of a
+    single column is that column, filled up to a multiple of 16"""
 
     name = "pack"
-    examples: ClassVar = (Example((_random(10, 40),)), Example((_random(3, 1),)))
+    examples: ClassVar = (Example((_random(10, 40),)), Example((_random(3, 1),)), Example((_random(32, 1),)),
+                          Example((_random(0, 1),)))
 
     def infer(self, b: TensorType) -> TensorType:
         if b.rank != 2 or not b.is_static:
             raise ShapeError(f"pack of {b!r}: expects a matrix of known shape")
         k, n = b.shape
-        return b.with_shape((-(-n // PANEL), k, PANEL))
+        return b.with_shape((-(-k // PANEL) * PANEL,) if n == 1 else (-(-n // PANEL), k, PANEL))
 
     def eval(self, b: np.ndarray) -> np.ndarray:
         k, n = b.shape
+        if n == 1:
+            return np.pad(b[:, 0], (0, -k % PANEL))
         panels = -(-n // PANEL)
         padded = np.zeros((k, panels * PANEL), b.dtype)
         padded[:, :n] = b
@@ -78,18 +82,23 @@ class Pack(Op):
 
 
 class Unpack(Op):
-    """The matrix [K,N] whose packed form is [⌈N/16⌉,K,16]"""
+    """The matrix of the given shape [K,N] from its packed form"""
 
     name = "unpack"
-    examples: ClassVar = (Example((_random(3, 10, 16),), {"columns": 40}),)
+    examples: ClassVar = (Example((_random(3, 10, 16),), {"shape": (10, 40)}),
+                          Example((_random(32),), {"shape": (20, 1)}))
 
-    def infer(self, packed: TensorType, *, columns: int) -> TensorType:
-        if packed.rank != 3 or packed.shape[0] != -(-columns // PANEL) or packed.shape[2] != PANEL:
-            raise ShapeError(f"unpack of {packed!r} to {columns} columns")
-        return packed.with_shape((packed.shape[1], columns))
+    def infer(self, packed: TensorType, *, shape: tuple[int, int]) -> TensorType:
+        matrix = packed.with_shape(shape)
+        if packed != Pack().infer(matrix):
+            raise ShapeError(f"unpack of {packed!r}: {matrix!r} is packed as {Pack().infer(matrix)!r}")
+        return matrix
 
-    def eval(self, packed: np.ndarray, *, columns: int) -> np.ndarray:
-        panels, k, _ = packed.shape
+    def eval(self, packed: np.ndarray, *, shape: tuple[int, int]) -> np.ndarray:
+        k, columns = shape
+        if columns == 1:
+            return packed[:k, None].copy()
+        panels = len(packed)
         return np.ascontiguousarray(packed.swapaxes(0, 1).reshape(k, panels * PANEL)[:, :columns])
 
 
@@ -105,7 +114,8 @@ class Dense(Op):
     tolerance: ClassVar[float] = 2e-5
     examples: ClassVar = (
         *(Example((_random(m, k), Pack().eval(_random(k, n))), {"columns": n}, batched=(0,), constants=(1,))
-          for m, k, n in ((1, 10, 64), (7, 64, 64), (65, 64, 1), (13, 31, 97), (2, 1, 16), (5, 0, 3), (3, 700, 33))),
+          for m, k, n in ((1, 10, 64), (7, 64, 64), (65, 64, 1), (13, 31, 97), (2, 1, 16), (5, 0, 3), (3, 700, 33),
+                          (9, 100, 1), (2, 0, 1))),
         *(Example((_random(*lead, 20), Pack().eval(_random(20, 37)), _random(37), _random(*lead, 37),
                    _random(*lead, 1)), {"columns": 37, "epilogue": _SCALED}, batched=(0, 3, 4), constants=(1, 2))
           for lead in ((9,), (2, 5))),
@@ -113,10 +123,10 @@ class Dense(Op):
 
     def infer(self, a: TensorType, packed: TensorType, *more: TensorType, columns: int,
               epilogue: Body | None = None) -> TensorType:
-        k, n = Unpack().infer(packed, columns=columns).shape
-        if not a.rank or a.shape[-1] != k:
-            raise ShapeError(f"dense of {a!r}: the weights expect {k} columns")
-        product = TensorType(same_dtype(a, packed), (*a.shape[:-1], n))
+        if not a.rank or not isinstance(a.shape[-1], int):
+            raise ShapeError(f"dense of {a!r}: the number of columns must be known")
+        Unpack().infer(packed, shape=(a.shape[-1], columns))
+        product = TensorType(same_dtype(a, packed), (*a.shape[:-1], columns))
         result = Map().infer(product, *more, body=epilogue) if epilogue else product
         if result.shape != product.shape:
             raise ShapeError(f"dense of {a!r}: the epilogue changes {product!r} to {result!r}")
@@ -124,5 +134,5 @@ class Dense(Op):
 
     def eval(self, a: np.ndarray, packed: np.ndarray, *more: np.ndarray, columns: int,
              epilogue: Body | None) -> np.ndarray:
-        product = _product(a, Unpack().eval(packed, columns=columns))
+        product = _product(a, Unpack().eval(packed, shape=(a.shape[-1], columns)))
         return body_eval(epilogue, product, *more) if epilogue else product

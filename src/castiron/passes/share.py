@@ -18,6 +18,6 @@ def share(graph: Graph) -> Graph:
         if node.op != "constant" or not users or any(user.op != "pack" for user in users):
             return None
         packed = constant(OPS["pack"].eval(value.constant))
-        return (F.unpack(packed, columns=value.type.shape[1]),)
+        return (F.unpack(packed, shape=value.type.shape),)
 
     return graph.rewrite(rule)
