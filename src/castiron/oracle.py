@@ -1,4 +1,4 @@
-"""Runs a model in the framework that made it. A process of its own: ``python -m castiron.oracle``.
+"""Runs a model in the framework that made it. A script for a process of its own, which imports nothing of castiron.
 
 The frameworks are heavy, print what they like and may fail in any way; none of that touches a build.
 Only models whose every layer or operator castiron knows get here, and ``safe_config`` has seen that a
@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 #: Format -> the packages that can run it, and the one whose version counts.
@@ -58,6 +57,8 @@ def safe_config(config: Any) -> bool:
 
 
 def _config(path: Path) -> Any:
+    import h5py
+
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read("config.json"))

@@ -102,7 +102,8 @@ class Reference:
         folder = Path(self._folder.name)
         np.savez(folder / "feeds.npz", **self._feeds())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "castiron.oracle", self._format, str(self._path), str(folder / "feeds.npz"),
+            # As a script, so that the process does not first import all of castiron.
+            [sys.executable, "-P", oracle.__file__, self._format, str(self._path), str(folder / "feeds.npz"),
              str(folder / "results.npz"), *self._graph.outputs],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
