@@ -15,7 +15,7 @@ LAYERS = (
     {"errors"},
     {"ir"},
     {"ops"},
-    {"interp", "targets"},
+    {"interp", "samples", "targets"},
     {"frontends", "passes"},
     {"kernels"},
     {"program", "rows"},

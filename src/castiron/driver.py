@@ -20,6 +20,7 @@ from castiron.model_data import Facts, Golden, model_go
 from castiron.packagers import executable, go_module
 from castiron.plan import plan
 from castiron.program import Program, Weights
+from castiron.samples import samples
 from castiron.targets import Platform, host
 from castiron.targets.levels import Level
 from castiron.toolchain import Tools
@@ -161,7 +162,7 @@ def _golden(compiled: Compiled) -> tuple[Golden, ...]:
     """Examples with the interpreter's results, put into the weights."""
     graph, weights, program = compiled.source, compiled.weights, compiled.programs["fast"]
     golden = []
-    for sample in verify.samples(graph)[1:3]:
+    for sample in samples(graph)[1:3]:
         results = interp.run(graph, {graph.inputs[k]: a for k, a in sample.items()}, list(graph.outputs.values()))
         symbols: dict[str, int] = {}
         for key, array in sample.items():

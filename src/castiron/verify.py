@@ -14,10 +14,9 @@ import numpy as np
 
 from castiron import interp, oracle
 from castiron.errors import VerifyError
-from castiron.ir import Graph, TensorType, evaluate
+from castiron.ir import Graph
+from castiron.samples import Arrays, samples
 from castiron.toolchain import cache
-
-Arrays = dict[str, np.ndarray]
 
 #: Largest |compiled - source| / max(1, largest |source| of the output) that a build accepts.
 TOLERANCE = 1e-4
@@ -41,29 +40,6 @@ class Report:
         text = (f"agrees with {self.source} on {self.rows} inputs: largest error {self.largest_error:.3g} "
                 f"({self.largest_ulp:.0f} ULP), tolerance {self.tolerance:g}")
         return f"{text} ({self.note})" if self.note else text
-
-
-def samples(graph: Graph) -> list[Arrays]:
-    """Inputs to compare on: random ones at several sizes of the free dimensions, zeros, ones, large and
-    small values. The same for the same graph."""
-    rng = np.random.default_rng(20)
-    sets = []
-    for size, scale in ((1, 1.0), (3, 1.0), (5, 30.0), (2, 1e-3), (2, 0.0), (1, None)):
-        symbols = {s: size + i for i, s in enumerate(graph.symbols)}
-        sets.append({name: _sample(rng, v.type, symbols, scale) for name, v in graph.inputs.items()})
-    return sets
-
-
-def _sample(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, int], scale: float | None) -> np.ndarray:
-    shape = tuple(evaluate(dim, symbols) for dim in type.shape)
-    dtype = type.dtype.numpy
-    if scale is None:
-        return np.ones(shape, dtype)
-    if dtype.kind == "f":
-        return (rng.standard_normal(shape) * scale).astype(dtype)
-    if dtype.kind == "b":
-        return rng.random(shape) < 0.5
-    return rng.integers(0, 10, shape).astype(dtype) * bool(scale)
 
 
 class Reference:
