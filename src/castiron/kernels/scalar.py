@@ -19,6 +19,7 @@ _FLOAT = {
     "div": "{0} / {1}", "reciprocal": "1.0f / {0}", "abs": "v_abs({0})", "sqrt": "v_sqrt({0})",
     "floor": "v_floor({0})", "ceil": "v_ceil({0})", "trunc": "v_trunc({0})", "round": "v_round({0})",
     "maximum": "v_max({0}, {1})", "minimum": "v_min({0}, {1})", "floordiv": "v_floor({0} / {1})",
+    "floormod": "v_floormod({0}, {1})",
     "sign": "v_sign({0})", "is_nan": "v_is_nan({0})", "is_finite": "v_is_finite({0})",
 }
 
@@ -32,6 +33,7 @@ _FLOAT |= {name: f"v_{name}({{0}})" for name in _ELEMENTARY} | {name: f"v_{name}
 _INTEGER = {
     "abs": "({0} < 0 ? -{0} : {0})", "sign": "({0} < 0) - ({0} > 0)",  # a comparison that holds gives -1
     "maximum": "({0} > {1} ? {0} : {1})", "minimum": "({0} < {1} ? {0} : {1})", "floordiv": "v_floordiv({0}, {1})",
+    "floormod": "({0} - v_floordiv({0}, {1}) * {1})",
 }
 
 _UNSIGNED = {"abs": "{0}", "sign": "({0} > 0 ? 1 : {0})"}

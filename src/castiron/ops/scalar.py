@@ -312,6 +312,22 @@ class FloorDiv(Binary):
         *(Example((x, x[::-1, ::-1].copy())) for x in INTEGERS), Example((INTEGERS[0], np.int32(-1))))
 
 
+class FloorMod(Binary):
+    """x - ⌊x / y⌋ · y without rounding: the remainder with the sign of y; x for integers divided by zero"""
+
+    name = "floormod"
+    examples: ClassVar = (
+        Example((FLOATS, FLOATS[:, ::-1].copy())),
+        Example((_ROWS, _ROWS[::-1, ::-1].copy()), batched=(0, 1)),
+        Example((_ROWS * np.float32(1e9), np.full((1, 37), 0.75, np.float32)), batched=(0,), constants=(1,)),
+        *(Example((np.array([7, -7, 7, -7, 0, 12, -12, 5], t), np.array([3, 3, -3, -3, 5, 4, 0, -5], t)))
+          for t in (np.int32, np.int64)))
+
+    @staticmethod
+    def function(x, y):
+        return np.mod(x, y) if x.dtype.kind == "f" else x - np.floor_divide(x, y) * y
+
+
 class Maximum(Binary):
     """The larger of x and y; NaN if either is NaN"""
     name, function = "maximum", np.maximum
