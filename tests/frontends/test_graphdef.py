@@ -12,8 +12,7 @@ import pytest
 
 from castiron import frontends, interp
 from castiron.errors import ModelError, UnsupportedOp
-from castiron.frontends import graphdef
-from castiron.frontends.tensorflow import importer
+from castiron.frontends import graphdef, nesting
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
 from castiron.ir import DType, TensorType, symbol, verify
 
@@ -363,7 +362,7 @@ BROKEN = {
     "no value": (graph_of(X, ("c", "Const", []), ("y", "Add", ["x", "c"])), "node 'c'"),
     "types": (graph_of(X, ("c", "Const", [], const(dtype=pb.DT_INT32)), ("y", "Add", ["x", "c"])), "types differ"),
     "recursion": (recursive(), "function 'f' calls itself"),
-    "exponential": (exponential(), "functions have more than 2000 nodes"),
+    "exponential": (exponential(), "functions and bodies have more than 2000 nodes"),
     "range": (graph_of(X, ("a", "Const", [], const(dtype=pb.DT_INT64)),
                        ("b", "Const", [], const(dtype=pb.DT_INT64, int64_val=[1 << 60])),
                        ("d", "Const", [], const(dtype=pb.DT_INT64, int64_val=[1])),
@@ -375,7 +374,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_graphs_give_one_clear_error(name, write, monkeypatch):
-    monkeypatch.setattr(importer, "NODE_LIMIT", 2000)
+    monkeypatch.setattr(nesting, "NODE_LIMIT", 2000)
     graph, message = BROKEN[name]
     path = write(graph)
     with pytest.raises(ModelError, match=message) as error:

@@ -11,14 +11,14 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
+from castiron.frontends.feeds import Feed, Feeds, feeds_of, label_of, split
+from castiron.frontends.results import Result, pick
+from castiron.frontends.signatures import Signature
 from castiron.frontends.tensorflow import tensors
 from castiron.frontends.tensorflow.assembly import assemble, check_asked, computed, output_of, settled
-from castiron.frontends.tensorflow.feeds import Feed, Feeds, feeds_of, label_of, split
 from castiron.frontends.tensorflow.importer import PLACEHOLDERS, SILENT, Importer, result_lists
 from castiron.frontends.tensorflow.nodes import SourceNode, in_order
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.tensorflow.results import Result, pick
-from castiron.frontends.tensorflow.signatures import Signature
 from castiron.frontends.tensorflow.variables import WRITES
 from castiron.ir import Graph, TensorType
 

@@ -10,7 +10,10 @@ from castiron.ops.symbolic import dims_of, known
 
 
 class Operands:
-    """A node's view of its operands' elements."""
+    """A source's node of the operator ``op``, as far as it looks at its operands' elements."""
+
+    name: str
+    op: str
 
     @staticmethod
     def known(value: Value, what: str) -> np.ndarray:

@@ -11,18 +11,19 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
+from castiron.frontends.feeds import Feed, Feeds, feeds_of, label_of, split
+from castiron.frontends.results import Result, pick
+from castiron.frontends.signatures import Signature
 from castiron.frontends.tensorflow import tensors
 from castiron.frontends.tensorflow.assembly import assemble, check_asked, output_of, settled
 from castiron.frontends.tensorflow.checkpoint.bundle import Checkpoint
-from castiron.frontends.tensorflow.feeds import Feed, Feeds, feeds_of, label_of, split
 from castiron.frontends.tensorflow.importer import Importer, result_lists
 from castiron.frontends.tensorflow.nodes import SourceNode, ancestors, in_order, resolve
 from castiron.frontends.tensorflow.proto import graph_pb2
 from castiron.frontends.tensorflow.proto import saved_model_pb2 as pb
 from castiron.frontends.tensorflow.restore import captured_keys, restored_keys
-from castiron.frontends.tensorflow.results import Result, pick
-from castiron.frontends.tensorflow.signatures import Signature, type_text
 from castiron.frontends.tensorflow.tables import FILLS
+from castiron.frontends.tensorflow.tensors import type_text
 from castiron.ir import Graph, TensorType
 
 FORMAT = "savedmodel"

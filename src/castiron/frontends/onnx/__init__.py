@@ -15,13 +15,13 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
+from castiron.frontends.feeds import Feed, unknown_label
 from castiron.frontends.onnx import control  # noqa: F401  (registers its operators)
 from castiron.frontends.onnx.importer import OPSETS, Importer, versions_of
 from castiron.frontends.onnx.nodes import qualified
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
-from castiron.frontends.tensorflow.feeds import Feed, unknown_label
-from castiron.frontends.tensorflow.results import Result, values
-from castiron.frontends.tensorflow.signatures import Signature
+from castiron.frontends.results import Result, values
+from castiron.frontends.signatures import Signature
 from castiron.ir import Expr, Graph, Node, TensorType, toposort
 
 FORMAT = "onnx"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from castiron.errors import ModelError, ShapeError
+from castiron.frontends.counting import dim_value
 from castiron.frontends.onnx.importer import HANDLERS, Importer, Scope
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
-from castiron.frontends.tensorflow.operators.counting import dim_value
-from castiron.frontends.tensorflow.results import Result
+from castiron.frontends.results import Result
 from castiron.ir import Dim, DType, TensorType, Value, constant, placeholder
 from castiron.ops import F
 from castiron.ops.base import normalize_axis

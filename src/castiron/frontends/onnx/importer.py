@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,19 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from castiron.errors import CastironError, ModelError, ShapeError
+from castiron.frontends.feeds import Feed, fixed_value
+from castiron.frontends.nesting import DEPTH_LIMIT, Nesting
 from castiron.frontends.onnx import tensors
 from castiron.frontends.onnx.nodes import STANDARD, SourceNode, parsed
 from castiron.frontends.onnx.operators import COMPOUND, TABLE, convert, why_not
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
-from castiron.frontends.tensorflow.feeds import Feed, fixed_value
-from castiron.frontends.tensorflow.results import Compound, Missing, Result, parts, reason
+from castiron.frontends.results import Compound, Missing, Result, parts, reason
 from castiron.ir import Label, TensorType, Value, constant, placeholder
-
-#: Functions may call one another this deep, and loops and branches be nested so deep.
-DEPTH_LIMIT, NESTING_LIMIT = 64, 6
-
-#: The bodies of functions, loops and branches have so many nodes at most, each counted as often as it is converted.
-NODE_LIMIT = 100_000
 
 #: The versions of ONNX's own operators that are read.
 OPSETS = range(1, 29)
@@ -54,7 +48,7 @@ class Faulty(Exception):
 
 
 @dataclass
-class Importer:
+class Importer(Nesting):
     """Converts nodes and keeps what is found on the way.
 
     ``feeds`` are what stands in place of values, by name; ``fed`` holds the inputs' values by name afterwards.
@@ -70,9 +64,6 @@ class Importer:
     fed: dict[str, Value] = field(default_factory=dict)
     declared: dict[str, pb.TypeProto] = field(default_factory=dict)
     _calls: list[tuple[str, str]] = field(default_factory=list)
-    _spent: int = 0
-    _nesting: int = 0
-    _trials: int = 0
 
     def graph(self, graph: pb.GraphProto, versions: Mapping[str, int]) -> Scope:
         """The results of the main graph by name."""
@@ -142,7 +133,7 @@ class Importer:
         """The result under its name, replaced if that is fed, and its label. Within a function's body that is
         behind the name of the call's first result."""
         label = f"{scope.prefix}{name}"
-        if not self._trials and not self._nesting:
+        if not self.trials and not self.nesting:
             while label in self.labels:
                 label += "_"
             if label in self.feeds:
@@ -150,7 +141,7 @@ class Importer:
             self.found[label] = result
             value = result if isinstance(result, Value) else None
             self.labels[label] = Label(op, value, "" if value else reason(result))
-        elif not self._trials and label not in self.labels:
+        elif not self.trials and label not in self.labels:
             self.labels[label] = Label(op, None, INSIDE)
         scope.results[name] = result
 
@@ -246,33 +237,6 @@ class Importer:
         if causes := tuple(r for r in results if isinstance(r, Missing)):
             raise Faulty(causes)
         return results
-
-    @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
-        """While the body of a loop or branch is converted; ModelError if too many are around."""
-        if self._nesting == NESTING_LIMIT:
-            raise ModelError(f"loops and branches are more than {NESTING_LIMIT} deep")
-        self._nesting += 1
-        try:
-            yield
-        finally:
-            self._nesting -= 1
-
-    @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
-        """While a body is converted to see what types its results have."""
-        self._trials += 1
-        try:
-            with self.inside():
-                yield
-        finally:
-            self._trials -= 1
-
-    def spend(self, nodes: int) -> None:
-        """Count converted nodes; ModelError if they are too many."""
-        self._spent += nodes
-        if self._spent > NODE_LIMIT:
-            raise ModelError(f"functions and bodies have more than {NODE_LIMIT} nodes in all")
 
 
 def versions_of(imports: Iterable[pb.OperatorSetIdProto]) -> dict[str, int]:

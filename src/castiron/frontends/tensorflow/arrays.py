@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from castiron.frontends.results import Compound, Result, Results
 from castiron.frontends.tensorflow import tensors
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.lists import TensorList, counts, cut, joined, length_of, of_tensor, written_at
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Compound, Result, Results
 from castiron.ir import Value
 from castiron.ops import F
 

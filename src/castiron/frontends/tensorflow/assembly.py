@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from castiron.errors import ModelError
+from castiron.frontends.feeds import Feeds, unknown_label
+from castiron.frontends.results import DEAD, Missing, Result, Results, Unranked, values
 from castiron.frontends.tensorflow.arrays import ArrayHandle
-from castiron.frontends.tensorflow.feeds import Feeds, unknown_label
 from castiron.frontends.tensorflow.importer import Importer
 from castiron.frontends.tensorflow.lists import TensorList
-from castiron.frontends.tensorflow.results import DEAD, Missing, Result, Results, Unranked, values
 from castiron.ir import Expr, Graph, Label, Node, State, Value, toposort
 
 #: Assigned variables may show others that are assigned; so often at most.

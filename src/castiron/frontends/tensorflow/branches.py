@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.results import DEAD, Compound, Missing, Result, Results, parts, remade
 from castiron.frontends.tensorflow.handlers import Context, Gates, Scope, handles
 from castiron.frontends.tensorflow.lists import TensorList
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.tensorflow.results import DEAD, Compound, Missing, Result, Results, parts, remade
 from castiron.ir import DType, Value, constant
 from castiron.ops import F, apply
 from castiron.ops.loop import conditional

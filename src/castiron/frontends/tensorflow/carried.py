@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from castiron.errors import CastironError, ModelError
+from castiron.frontends.results import Compound, Missing, Result, parts, remade
 from castiron.frontends.tensorflow.handlers import Context
 from castiron.frontends.tensorflow.lists import TensorList
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Compound, Missing, Result, parts, remade
 from castiron.frontends.tensorflow.trips import Trips, always, counted, terms, trips
 from castiron.ir import Dim, DType, Value, placeholder
 from castiron.ops import F, apply

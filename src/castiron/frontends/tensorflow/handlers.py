@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from castiron.frontends.results import Result, Results
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.tensorflow.results import Result, Results
 from castiron.ir import Dim, TensorType, Value
 
 #: Conditions under which a node runs: run-time predicates and what they must be.

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from castiron.errors import CastironError, ModelError, ShapeError
+from castiron.frontends.feeds import Feed, Feeds, fixed_value, unknown_label
+from castiron.frontends.nesting import DEPTH_LIMIT, Nesting
+from castiron.frontends.results import (
+    DEAD,
+    Missing,
+    Result,
+    Results,
+    Unranked,
+    Variable,
+    parts,
+    pick,
+    reason,
+)
 from castiron.frontends.tensorflow import (  # noqa: F401  (those that nothing names register their operators)
     arrays,
     branches,
@@ -21,33 +33,17 @@ from castiron.frontends.tensorflow import (  # noqa: F401  (those that nothing n
     tensors,
     variables,
 )
-from castiron.frontends.tensorflow.feeds import Feed, Feeds, fixed_value, unknown_label
 from castiron.frontends.tensorflow.frames import Frame, collapse
 from castiron.frontends.tensorflow.handlers import HANDLERS, Gates, Scope, handles
 from castiron.frontends.tensorflow.nodes import MERGES, RESULT_LISTS, SourceNode, ancestors, in_order, resolve
 from castiron.frontends.tensorflow.operators import constant_of, convert, is_supported, why_not
 from castiron.frontends.tensorflow.order import Touches, unordered
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.tensorflow.results import (
-    DEAD,
-    Missing,
-    Result,
-    Results,
-    Unranked,
-    Variable,
-    parts,
-    pick,
-    reason,
-)
 from castiron.ir import Dim, Label, TensorType, Value, constant, placeholder
 from castiron.ops.symbolic import dims_of
 
-#: Functions may call one another this deep, and loops and branches be nested so deep.
-DEPTH_LIMIT, NESTING_LIMIT = 64, 6
-
-#: All called bodies have so many nodes at most, each counted as often as it is converted. A call takes as long as
-#: so many nodes.
-NODE_LIMIT, CALL_COST = 100_000, 10
+#: A call takes as long as so many nodes.
+CALL_COST = 10
 
 #: Operators that matter only while a model is trained, saved or debugged.
 SILENT = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "PrintV2", "LogicalAssert", "ControlTrigger"})
@@ -60,7 +56,7 @@ INSIDE = "inside a loop or a branch, which has no single value"
 
 
 @dataclass
-class Importer:
+class Importer(Nesting):
     """Converts nodes and keeps what is found on the way.
 
     ``functions`` are the bodies by name; ``variable`` gives a variable's data by name, ModelError if
@@ -96,12 +92,8 @@ class Importer:
     _lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _bodies: dict[str, list[SourceNode]] = field(default_factory=dict)
     _callees: list[str] = field(default_factory=list)
-    _spent: int = 0
     #: The nodes in loops and branches that have their label, by path.
     _inside: set[tuple[str, ...]] = field(default_factory=set)
-    #: How many loops and branches are around, and how many of them are being tried.
-    _nesting: int = 0
-    _trials: int = 0
 
     def __post_init__(self) -> None:
         self._lists = result_lists(self.functions)
@@ -145,37 +137,10 @@ class Importer:
         self._touches.append((name, True))
         self.current[name] = value
 
-    @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
-        """While the body of a loop or branch is converted; ModelError if too many are around."""
-        if self._nesting == NESTING_LIMIT:
-            raise ModelError(f"loops and branches are more than {NESTING_LIMIT} deep")
-        self._nesting += 1
-        try:
-            yield
-        finally:
-            self._nesting -= 1
-
-    @contextlib.contextmanager
-    def aside(self) -> Iterator[None]:
-        """While a body is converted to see what becomes of its arguments."""
-        self._trials += 1
-        try:
-            with self.inside():
-                yield
-        finally:
-            self._trials -= 1
-
     @property
     def trying(self) -> bool:
         """Whether what is being converted is thrown away."""
-        return self._trials > 0
-
-    def spend(self, nodes: int) -> None:
-        """Count converted nodes; ModelError if they are too many."""
-        self._spent += nodes
-        if self._spent > NODE_LIMIT:
-            raise ModelError(f"the called functions have more than {NODE_LIMIT} nodes in all")
+        return self.trials > 0
 
     def body(self, nodes: Iterable[SourceNode], scope: Scope, collapsed: bool = False) -> dict[str, Results]:
         """The results of nodes that are in order, added to those that the scope has. ``collapsed``: loops of
@@ -201,7 +166,7 @@ class Importer:
     def _list(self, listed: list[SourceNode], blocks: dict[str, dict[str, Label]], scope: Scope) -> None:
         """Enter the labels that each node has left in the order of the nodes. A loop of TensorFlow 1 has left those
         of its nodes, but for the ones that make it a loop."""
-        if self._trials:
+        if self.trials:
             return
         names = {node.name for node in listed}
         for block in [block for name, block in blocks.items() if name not in names]:
@@ -293,14 +258,14 @@ class Importer:
         """The results under the node's label, those that are fed replaced. The label is the node's own name,
         behind the path of calls if another node has it already."""
         place = (*scope.path, node.name)
-        if self._trials or (self._nesting and place in self._inside):
+        if self.trials or (self.nesting and place in self._inside):
             return found
         name = node.name
         if scope.path and (name in self.found or name in self._reserved):
             name = "/".join(place)
             while name in self.found or name in self._reserved:
                 name += "_"
-        if self._nesting:
+        if self.nesting:
             self._inside.add(place)
             self.labels[name] = Label(node.op, None, INSIDE)
             self.found[name] = Missing(node, INSIDE)

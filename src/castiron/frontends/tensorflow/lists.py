@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import SPLAT_LIMIT
+from castiron.frontends.results import Compound, Result, Results
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Compound, Result, Results
-from castiron.frontends.tensorflow.tensors import SPLAT_LIMIT
 from castiron.ir import Dim, DType, Expr, TensorType, Value, constant, exact_div
 from castiron.ops import F
 from castiron.ops.symbolic import dims_of, known

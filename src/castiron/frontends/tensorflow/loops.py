@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from castiron.errors import ModelError
+from castiron.frontends.results import DEAD, Missing, Result, Results, pick
 from castiron.frontends.tensorflow.carried import Loop
 from castiron.frontends.tensorflow.frames import FRAME, Frame
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode, ancestors, resolve
-from castiron.frontends.tensorflow.results import DEAD, Missing, Result, Results, pick
 
 
 @handles("While", "StatelessWhile", partial=True)

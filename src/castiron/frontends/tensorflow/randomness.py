@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from castiron.frontends.results import Missing, Result, Results
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Missing, Result, Results
 from castiron.ir import Dim, DType, Value, constant
 from castiron.ops import F
 from castiron.ops.symbolic import known

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from castiron.frontends.results import Result, Results, Unranked
 from castiron.frontends.tensorflow import tensors
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Result, Results, Unranked
 from castiron.ir import Dim, TensorType, Value, product
 from castiron.ops.symbolic import dims_of
 

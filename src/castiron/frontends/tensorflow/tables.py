@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.results import Missing, Result, Results, Table
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.tensorflow.results import Missing, Result, Results, Table
 from castiron.ir import Value, constant
 from castiron.ops import F
 

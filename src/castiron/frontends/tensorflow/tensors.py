@@ -8,11 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import SPLAT_LIMIT
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.ir import Dim, DType, symbol
-
-#: A constant that repeats one value may have this many elements; the file holds all others in full.
-SPLAT_LIMIT = 1 << 26
+from castiron.ir import Dim, DType, TensorType, symbol
 
 #: The symbol of an unknown first dimension.
 BATCH = "batch"
@@ -114,3 +112,17 @@ def _widen(array: np.ndarray, number: int) -> np.ndarray:
     if number % _REFERENCE == pb.DT_BFLOAT16:
         return (array.astype("<u4") << 16).view("<f4")
     return array
+
+
+def type_text(dtype: int, shape: pb.TensorShapeProto, key: str) -> str:
+    """A tensor's type as text."""
+    try:
+        known = dtype_of(dtype)
+        name = known.value
+    except ModelError:
+        known, name = None, type_name(dtype)
+    sizes = sizes_of(shape)
+    if sizes is None:
+        return f"{name} of any rank"
+    dims = name_dims(sizes, key)
+    return repr(TensorType(known, dims)) if known else f"{name}[{','.join(map(str, dims))}]"

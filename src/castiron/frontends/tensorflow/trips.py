@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from castiron.frontends.tensorflow.results import Result, parts
+from castiron.frontends.results import Result, parts
 from castiron.ir import Dim, DType, Node, Value, ceil_div, maximum, minimum, toposort
 from castiron.ops import F
 from castiron.ops.symbolic import dims_of, known

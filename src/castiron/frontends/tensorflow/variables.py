@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from castiron.errors import ModelError
+from castiron.frontends.results import Missing, Result, Results, Variable
 from castiron.frontends.tensorflow.branches import all_hold
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Missing, Result, Results, Variable
 from castiron.ir import Value
 from castiron.ops import F, apply
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up, dim_value
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.shape import part, parts
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.tensorflow.operators.counting import count_up, dim_value
 from castiron.ir import Dim, DType, Value, constant, exact_div
 from castiron.ops import F
 from castiron.ops.loop import loop

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up, dim_value
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.shape import part
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.tensorflow.operators.counting import count_up, dim_value
 from castiron.ir import DType, Value, constant
 from castiron.ops import F
 from castiron.ops.base import normalize_axis

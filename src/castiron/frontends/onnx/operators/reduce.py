@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from castiron.frontends.counting import dim_value
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.tensorflow.operators.counting import dim_value
 from castiron.ir import DType, Value, constant
 from castiron.ops import F
 from castiron.ops.base import normalize_axes, normalize_axis

@@ -11,7 +11,7 @@ from castiron.errors import ModelError
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.shape import parts
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.tensorflow.results import Compound
+from castiron.frontends.results import Compound
 from castiron.ir import Value, constant
 from castiron.ops import F
 from castiron.ops.base import normalize_axis

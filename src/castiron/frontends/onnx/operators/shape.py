@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up, dim_value, interval, range_
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.tensorflow.operators.counting import count_up, dim_value
-from castiron.frontends.tensorflow.operators.shape import interval, range_
 from castiron.ir import Dim, DType, Value, constant, exact_div, product
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis

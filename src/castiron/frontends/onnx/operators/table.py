@@ -8,7 +8,7 @@ from typing import Any
 
 from castiron.errors import ModelError
 from castiron.frontends.onnx.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Compound
+from castiron.frontends.results import Compound
 from castiron.ir import Value
 from castiron.ops import apply
 

@@ -11,9 +11,9 @@ from itertools import product as positions
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.tensorflow.operators.counting import count_up
 from castiron.ir import Dim, DType, Value, constant, exact_div, product
 from castiron.ops import F
 from castiron.ops.convolution import full_size

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.results import Compound, remade
 from castiron.frontends.tensorflow import tensors
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.operators.table import COMPOUND, TABLE, Results, converts
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.tensorflow.results import Compound, remade
 from castiron.ir import DType, Value, constant
 from castiron.ops import F
 

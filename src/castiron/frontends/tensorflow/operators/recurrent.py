@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import dim_value
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.operators.counting import dim_value
 from castiron.frontends.tensorflow.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant
 from castiron.ops import F

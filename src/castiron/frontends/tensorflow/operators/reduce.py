@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up, dim_value
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.operators.counting import count_up, dim_value
 from castiron.frontends.tensorflow.operators.table import converts
 from castiron.ir import DType, Value
 from castiron.ops import F, apply

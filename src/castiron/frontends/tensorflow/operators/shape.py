@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count, count_up, dim_value, interval, is_inside, range_
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.operators.counting import count, count_up, dim_value
 from castiron.frontends.tensorflow.operators.table import converts
-from castiron.ir import Dim, DType, Expr, Value, ceil_div, constant, exact_div, greatest, maximum, minimum
+from castiron.ir import Dim, DType, Value, constant, exact_div
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis
 from castiron.ops.symbolic import dims_of
@@ -184,7 +182,7 @@ def strided_slice(node: SourceNode, x: Value, begin: Value, end: Value, strides:
             moving[len(sizes)] = begins[i]
             start, size = 0, dim
         elif has["shrink_axis"]:
-            start, size = begins[i] if _is_inside(begins[i]) else dim + begins[i], 1
+            start, size = begins[i] if is_inside(begins[i]) else dim + begins[i], 1
         elif isinstance(first, Value) or isinstance(last, Value):
             length = _length(first, last, steps[i])
             moving[len(sizes)] = F.add(first, _count(length, first))
@@ -244,27 +242,6 @@ def _offset(place: Value) -> tuple[Value, int]:
     return place, total
 
 
-def _is_inside(index: Dim) -> bool:
-    """Whether an index counts from the front. One that may be either is taken to."""
-    return (high := greatest(index)) is None or high >= 0
-
-
-def interval(begin: Dim | None, end: Dim | None, step: int, dim: Dim) -> tuple[Dim, Dim]:
-    """The first element and the number of elements of begin:end:step in a dimension, cut as Python does; None is
-    a missing bound."""
-    if not step:
-        raise ModelError("a stride is 0")
-    low, high = (0, dim) if step > 0 else (-1, dim - 1)
-
-    def bound(index: Dim) -> Dim:
-        return minimum(index, high) if _is_inside(index) else maximum(dim + index, low)
-
-    first = (low if step > 0 else high) if begin is None else bound(begin)
-    last = (high if step > 0 else low) if end is None else bound(end)
-    length = maximum(last - first if step > 0 else first - last, 0)
-    return (first, ceil_div(length, abs(step))) if length != 0 else (0, 0)
-
-
 @converts("Pad", "PadV2")
 def pad(node: SourceNode, x: Value, paddings: Value, value: Value | None = None) -> Value:
     amounts = node.dims(paddings, "the padding")
@@ -310,19 +287,7 @@ def filled_like(node: SourceNode, x: Value) -> Value:
     return F.broadcast_to(value, shape=x.type.shape)
 
 
-@converts("Range")
-def range_(node: SourceNode, start: Value, limit: Value, delta: Value) -> Value:
-    bounds = [node.known(v, what) for v, what in ((start, "the start"), (limit, "the limit"), (delta, "the delta"))]
-    first, last, step = (b[()] for b in bounds)
-    if not any(isinstance(b, Expr) for b in (first, last, step)):
-        size = max(0, math.ceil((last.item() - first.item()) / step.item()))
-        indices = count(size, start.type.dtype)
-        return constant((first + indices * step).astype(start.type.dtype.numpy))
-    first, last, step = (b if isinstance(b, Expr) else int(b) for b in (first, last, step))
-    if not isinstance(step, int) or not step:
-        raise ModelError(f"a range from {first} to {last} by steps of {step}")
-    size = maximum(ceil_div(last - first if step > 0 else first - last, abs(step)), 0)
-    return F.add(F.mul(count_up(size, start.type.dtype), delta), start)
+converts("Range")(range_)
 
 
 @converts("LinSpace")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from castiron.errors import ModelError
+from castiron.frontends.results import Compound
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.results import Compound
 from castiron.ir import Value
 from castiron.ops import apply
 

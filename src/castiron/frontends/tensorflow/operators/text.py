@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from castiron.errors import ModelError
+from castiron.frontends.results import Compound
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.operators.table import COMPOUND, converts
-from castiron.frontends.tensorflow.results import Compound
 from castiron.ir import Value
 from castiron.ops import F
 

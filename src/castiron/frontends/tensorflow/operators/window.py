@@ -8,8 +8,8 @@ from itertools import product as positions
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.operators.counting import count_up
 from castiron.frontends.tensorflow.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant
 from castiron.ops import F

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from castiron.errors import ModelError, Obstacle, UnsupportedOp
-from castiron.frontends.tensorflow.nodes import SourceNode
+from castiron.frontends.operands import Operands
 from castiron.ir import DType, Value
 
 #: So many nodes of each unsupported operator are named.
@@ -19,7 +19,7 @@ NAMED = 4
 class Missing:
     """Why a node has no value: its own fault, ``why``, and the faults of its operands."""
 
-    node: SourceNode
+    node: Operands
     why: str = ""
     unsupported: bool = False
     causes: tuple[Missing, ...] = ()
@@ -167,7 +167,7 @@ def _obstacles(found: list[Missing]) -> list[Obstacle]:
     return [Obstacle(what, tuple(names)) for what, names in kinds.items()]
 
 
-def _listed(nodes: list[SourceNode]) -> str:
+def _listed(nodes: list[Operands]) -> str:
     by_op: dict[str, list[str]] = {}
     for node in nodes:
         by_op.setdefault(node.op, []).append(node.name)
