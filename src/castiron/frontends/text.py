@@ -1,0 +1,131 @@
+"""Tensors of strings, as numbers: each element is the place of its word in a vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from castiron.errors import ModelError
+from castiron.frontends.results import Compound
+from castiron.ir import Value, constant
+from castiron.ops import F
+from castiron.ops.symbolic import known
+
+#: The number of a string that is none of the words.
+UNKNOWN = -1
+
+#: A vocabulary has this many words at most.
+WORD_LIMIT = 1 << 22
+
+
+class Vocabulary:
+    """The words that a tensor of strings may hold, numbered in order.
+
+    An open one, that of inputs, learns each word that it is asked for, and its tensors may hold other strings, all
+    of which are UNKNOWN. Tensors of any other hold nothing but its words.
+    """
+
+    def __init__(self, words: Iterable[str] = (), open: bool = False):
+        self._words = list(words)
+        self._ids: dict[str, int] = {}
+        for i, word in enumerate(self._words):
+            self._ids.setdefault(word, i)
+        self.open = open
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return tuple(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def id_of(self, word: str) -> int:
+        """The number of a word, UNKNOWN for one that the vocabulary neither has nor learns."""
+        if word not in self._ids and self.open:
+            if len(self._words) == WORD_LIMIT:
+                raise ModelError(f"the model looks for more than {WORD_LIMIT} words")
+            self._ids[word] = len(self._words)
+            self._words.append(word)
+        return self._ids.get(word, UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Text(Compound):
+    """A tensor of strings: ``ids``, i64, are their numbers in ``words``."""
+
+    ids: Value
+    words: Vocabulary
+    kind: ClassVar[str] = "strings"
+
+    def parts(self) -> tuple[Value]:
+        return (self.ids,)
+
+    def remade(self, parts: tuple[Value, ...]) -> Text:
+        return Text(parts[0], self.words)
+
+    @property
+    def array(self) -> np.ndarray | None:
+        """The strings as Python's, None if they depend on what is fed."""
+        ids = self.ids.constant
+        ids = known(self.ids) if ids is None else ids
+        if ids is None or (ids.size and ids.min() < 0):
+            return None
+        words = np.array([*self.words.words, None], object)
+        return words[ids.astype(np.int64)]
+
+
+def constant_text(strings: Any) -> Text:
+    """An array of Python's strings."""
+    array = np.asarray(strings, object)
+    ids: dict[str, int] = {}
+    numbers = [ids.setdefault(word, len(ids)) for word in array.reshape(-1).tolist()]
+    return Text(constant(np.array(numbers, np.int64).reshape(array.shape)), Vocabulary(ids))
+
+
+def mapped(text: Text, keys: Iterable[str], values: np.ndarray, default: Any) -> Value:
+    """For each string the one of the ``values`` [keys, …] that stands at its place among the keys, else the default
+    […]. Of equal keys the first counts."""
+    rows = {text.words.id_of(key): i for i, key in reversed(list(enumerate(keys)))}
+    rows.pop(UNKNOWN, None)
+    # The table's last row is the default's: that of UNKNOWN, and of all words that an open vocabulary learns later.
+    table = np.empty((len(text.words) + 1, *values.shape[1:]), values.dtype)
+    table[:] = default
+    for i, row in rows.items():
+        table[i] = values[row]
+    ids = F.minimum(text.ids, len(text.words)) if text.words.open else text.ids
+    return F.gather(constant(table), ids, axis=0)
+
+
+def translated(text: Text, words: Vocabulary) -> Value:
+    """The numbers of the same strings in another vocabulary, of which those that it lacks are UNKNOWN."""
+    if text.words is words:
+        return text.ids
+    numbers = np.array([words.id_of(word) for word in text.words.words], np.int64)
+    if not text.words.open and (numbers == np.arange(len(numbers))).all():
+        return text.ids
+    return mapped(text, text.words.words, numbers, UNKNOWN)
+
+
+def together(texts: Iterable[Text]) -> tuple[tuple[Value, ...], Vocabulary]:
+    """The numbers of several tensors' strings in one vocabulary: the open one, if there is one, else that of all
+    their words."""
+    texts = list(texts)
+    vocabularies = list(dict.fromkeys(text.words for text in texts))
+    if len(vocabularies) == 1:
+        return tuple(text.ids for text in texts), vocabularies[0]
+    words = next((v for v in vocabularies if v.open), None) or Vocabulary(
+        dict.fromkeys(word for vocabulary in vocabularies for word in vocabulary.words))
+    return tuple(translated(text, words) for text in texts), words
+
+
+def rewritten(text: Text, change: Callable[[str], str]) -> Text:
+    """A function of each string; ModelError unless all are known words."""
+    if text.words.open:
+        raise ModelError("strings that are made of an input's are not supported")
+    found = [change(word) for word in text.words.words]
+    words = Vocabulary(dict.fromkeys(found))
+    numbers = np.array([words.id_of(word) for word in found], np.int64)
+    return Text(mapped(text, text.words.words, numbers, 0), words)
