@@ -33,13 +33,30 @@ HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h", "gemm_column.h", "win
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
     """The C unit of the programs and the names of its step functions, program after program."""
-    w = Writer()
-    entries = []
+    unit = Writer()
+    entries: list[str] = []
+    bodies: dict[tuple[str, ...], dict[str, tuple[int, ...]]] = {}
     for name, program in programs.items():
         for i, step in enumerate(program.steps):
             entries.append(f"{name}_{i}")
-            _StepWriter(w, program, step).write(entries[-1])
-    return w.source(HEADERS), tuple(entries)
+            writer = _StepWriter(unit.part(), program, step)
+            writer.write()
+            bodies.setdefault(writer.w.lines, {})[entries[-1]] = tuple(writer.places)
+    for i, (body, steps) in enumerate(bodies.items()):
+        _functions(unit, f"step_{i}", body, steps)
+    return unit.source(HEADERS), tuple(entries)
+
+
+def _functions(unit: Writer, name: str, body: tuple[str, ...], steps: Mapping[str, tuple[int, ...]]) -> None:
+    """The functions of the steps that have the same body, each with its own operands."""
+    parameters = "(void *const *p, const i64 *d, i64 begin, i64 end)"
+    with unit.block(f"{'INLINE' if len(steps) == 1 else 'NOINLINE'} void {name}{parameters}"):
+        for line in body:
+            unit.line(line)
+    for entry, places in steps.items():
+        with unit.block(f"void {entry}{parameters}"):
+            unit.line(f"void *const operands[] = {{{', '.join(f'p[{place}]' for place in places)}}};")
+            unit.line(f"{name}(operands, d, begin, end);")
 
 
 @dataclass
@@ -47,24 +64,24 @@ class _StepWriter:
     """Writes one step's function.
 
     By rows, ``t`` counts blocks, slab after slab if there are several, ``r`` is a block's first row and ``m`` the rows
-    that it has.
+    that it has. ``places`` are the buffers that it uses, in the order of its operands ``p``.
     """
 
     w: Writer
     program: Program
     step: Step
+    places: dict[int, int] = field(default_factory=dict)
     #: The one of equal dimensions that stands for all.
     extents: dict[Expr, Expr] = field(default_factory=dict)
 
-    def write(self, name: str) -> None:
+    def write(self) -> None:
         w, step = self.w, self.step
-        with w.block(f"void {name}(void *const *p, const i64 *d, i64 begin, i64 end)"):
-            w.line("(void)d;")
-            with w.block("for (i64 t = begin; t < end; t++)"):
-                if step.rows is not None:
-                    self._block()
-                for node in step.nodes:
-                    self._node(node)
+        w.line("(void)p, (void)d;")
+        with w.block("for (i64 t = begin; t < end; t++)"):
+            if step.rows is not None:
+                self._block()
+            for node in step.nodes:
+                self._node(node)
 
     def _block(self) -> None:
         rows, block = self.extent(self.step.rows), self.step.block
@@ -141,6 +158,10 @@ class _StepWriter:
     def _storage(self, value: Value) -> Value:
         return self.program.aliases.get(value, value)
 
+    def memory(self, buffer: int) -> str:
+        """The address of a buffer."""
+        return f"p[{self.places.setdefault(buffer, len(self.places))}]"
+
     def same_memory(self, a: Value, b: Value) -> bool:
         """Whether two values are in one place."""
         return self._storage(a) == self._storage(b)
@@ -159,11 +180,11 @@ class _StepWriter:
         program, storage = self.program, self._storage(value)
         type, ctype = value.type, MEMORY[value.type.dtype.value]
         if storage in self.step.scratch:
-            base = f"({const}{ctype} *)((char *)p[{SCRATCH}] + {self.step.scratch[storage]})"
+            base = f"({const}{ctype} *)((char *){self.memory(SCRATCH)} + {self.step.scratch[storage]})"
             padded = True
         else:
             buffer = program.index[storage]
-            base = f"({const}{ctype} *)p[{buffer}]"
+            base = f"({const}{ctype} *){self.memory(buffer)}"
             if by_rows:
                 base = at(f"({base})", self._row_start(type))
             padded = program.buffers[buffer].const is not None and not program.graph.traced
@@ -265,7 +286,7 @@ def _packed_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> N
     x, packed, *more = inputs
     types = (node.types[0], *(v.type for v in node.inputs[2:]))
     window.packed_conv(s.w, out, x, packed, more, instrs(node.attrs["epilogue"], types),
-                       _windows(s, node, out, node.attrs["sizes"]), node.attrs["groups"], f"(float *)p[{SCRATCH}]")
+                       _windows(s, node, out, node.attrs["sizes"]), node.attrs["groups"], f"(float *){s.memory(SCRATCH)}")
 
 
 def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:

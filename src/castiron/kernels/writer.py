@@ -44,8 +44,8 @@ class View:
 class Writer:
     """Collects a C unit: definitions at file scope, then functions."""
 
-    def __init__(self) -> None:
-        self._definitions: dict[str, str] = {}
+    def __init__(self, definitions: dict[str, str] | None = None) -> None:
+        self._definitions: dict[str, str] = {} if definitions is None else definitions
         self._lines: list[str] = []
         self._depth = 0
         self._names = 0
@@ -53,6 +53,10 @@ class Writer:
     @property
     def lines(self) -> tuple[str, ...]:
         return tuple(self._lines)
+
+    def part(self) -> Writer:
+        """A writer of other lines of the same unit, whose names begin anew."""
+        return Writer(self._definitions)
 
     def line(self, text: str) -> None:
         self._lines.append("    " * self._depth + text)
