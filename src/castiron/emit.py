@@ -286,7 +286,8 @@ def _packed_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> N
     x, packed, *more = inputs
     types = (node.types[0], *(v.type for v in node.inputs[2:]))
     window.packed_conv(s.w, out, x, packed, more, instrs(node.attrs["epilogue"], types),
-                       _windows(s, node, out, node.attrs["sizes"]), node.attrs["groups"], f"(float *){s.memory(SCRATCH)}")
+                       _windows(s, node, out, node.attrs["sizes"]), node.attrs["groups"],
+                       f"(float *){s.memory(SCRATCH)}")
 
 
 def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
