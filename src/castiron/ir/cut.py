@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,15 @@ def cut(graph: Graph, inputs: Mapping[str, TensorType | None] | None = None, out
     kept = needed - {value.node for value in starts.values()}
     own = {name: value for name, value in cut.inputs.items() if value.node.op == "input" and value.node in kept}
     states = tuple(s for s in graph.states if s.input in own and s.output in cut.outputs)
-    return replace(cut, inputs={**starts, **own}, states=states)
+    kept = {*starts, *own, *ends, *graph.labels}
+    return replace(cut, inputs={**starts, **own}, states=states, vocabularies=_renamed(graph.vocabularies, kept),
+                   columns=_renamed(graph.columns, ends))
+
+
+def _renamed(named: Mapping[str, tuple[str, ...]], labels: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """What is said of some names; TensorFlow's suffix ``:0`` may follow these."""
+    found = {label: named.get(label, named.get(label.removesuffix(":0"))) for label in labels}
+    return {label: said for label, said in found.items() if said is not None}
 
 
 def _find(graph: Graph, label: str) -> Value:

@@ -105,6 +105,10 @@ class Graph:
     """A model: named inputs and outputs, among them the ends of its states, and the source's labels in
     the source's order.
 
+    ``vocabularies`` are the words of the inputs, outputs and labels by these names that are strings: an element is
+    the number of its word, and -1 stands for any string that is none of an input's words. ``columns`` are names of
+    the last dimension's elements of outputs.
+
     ``roots`` are the outputs, and with ``traced`` also every labelled value: what a pass must keep.
     """
 
@@ -114,6 +118,8 @@ class Graph:
     labels: Mapping[str, Label] = field(default_factory=dict)
     traced: bool = False
     states: tuple[State, ...] = ()
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def roots(self) -> tuple[Value, ...]:
@@ -252,6 +258,13 @@ def verify(graph: Graph, free: Iterable[str] = ()) -> None:
         if not type == next_type == initial:
             raise ModelError(f"{graph.name}: the state {state.input!r} of type {type!r} begins as {initial!r} and "
                              f"becomes {next_type!r}")
+    for name in graph.vocabularies:
+        value = graph.inputs.get(name) or graph.outputs.get(name)
+        if value is not None and value.type.dtype != DType.I64:
+            raise ModelError(f"{graph.name}: the strings {name!r} are {value.type!r}, not numbers of words")
+    for name, columns in graph.columns.items():
+        if name not in graph.outputs or graph.outputs[name].type.shape[-1:] != (len(columns),):
+            raise ModelError(f"{graph.name}: {name!r} is no output with the columns {', '.join(columns)}")
     bound = _bound(graph, free)
     if untold := [s for s in graph.symbols if s not in bound]:
         type = next(value.type for value in graph.inputs.values() if untold[0] in value.type.symbols)

@@ -8,7 +8,8 @@
     output "y" = %1
     label "sum" "AddV2" = %1
 
-A state is a line such as ``state "input" "output" [0.0]``: the names of its ends and its initial value.
+A state is a line such as ``state "input" "output" [0.0]``: the names of its ends and its initial value. Strings have
+a line such as ``words "input" "red" "green"``, an output's columns one such as ``columns "output" "yes" "no"``.
 The second result of a node %2 is %2.1. Attributes are numbers, strings, true, false, none, element types,
 dimension expressions, tuples in parentheses, bodies (instructions in braces), and graphs, which follow their node
 from ``graph`` to ``end``.
@@ -69,6 +70,8 @@ def print_graph(graph: Graph, abbreviate: bool = False) -> str:
     for state in graph.states:
         data = _data(state.initial, abbreviate)
         lines.append(f"state {json.dumps(state.input)} {json.dumps(state.output)} {data}")
+    for kind, named in (("words", graph.vocabularies), ("columns", graph.columns)):
+        lines += [f"{kind} {' '.join(json.dumps(text) for text in (name, *texts))}" for name, texts in named.items()]
     for name, label in graph.labels.items():
         target = f" = {ref(label.value)}" if label.value else ""
         why = f" {json.dumps(label.why)}" if label.why else ""
@@ -142,7 +145,7 @@ def parse_type(text: str) -> TensorType:
 def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
     """The graph that the lines begin with, to their end or that of a body."""
     values: dict[str, Value] = {}
-    parts: dict[str, dict[str, Any]] = {"input": {}, "output": {}, "label": {}}
+    parts: dict[str, dict[str, Any]] = {"input": {}, "output": {}, "label": {}, "words": {}, "columns": {}}
     states: list[State] = []
     name, traced, number = None, False, 1
     if depth > MAX_DEPTH:
@@ -163,6 +166,10 @@ def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
                     scanner.next()
                     key = scanner.string()
                     parts[kind][key] = _label(scanner, values) if kind == "label" else _target(scanner, values)
+                case "words" | "columns" as kind:
+                    scanner.next()
+                    key = scanner.string()
+                    parts[kind][key] = tuple(iter(lambda: scanner.string() if scanner.peek() else None, None))
                 case "state":
                     scanner.next()
                     states.append(_state(scanner, parts["input"]))
@@ -176,7 +183,8 @@ def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
             raise _Located(f"line {number}: the body of a node doesn't end")
     if name is None:
         raise _Located(f"line {number}: the text of a graph begins with 'graph'")
-    return Graph(name, parts["input"], parts["output"], parts["label"], traced, tuple(states))
+    return Graph(name, parts["input"], parts["output"], parts["label"], traced, tuple(states), parts["words"],
+                 parts["columns"])
 
 
 class _Located(ModelError):
