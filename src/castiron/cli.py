@@ -18,7 +18,7 @@ from rich.console import Console
 from castiron import driver, verify
 from castiron.errors import CastironError
 from castiron.frontends import Selection
-from castiron.ir import TensorType, parse_type
+from castiron.ir import Dim, TensorType, parse_dim, parse_type
 from castiron.targets import PLATFORMS, parse
 from castiron.toolchain import Tools
 
@@ -101,6 +101,8 @@ def _select(command: argparse.ArgumentParser) -> None:
     command.add_argument("--input", action="append", default=[], type=_input, metavar="LABEL[=TYPE]",
                          help="an input, at which the model is cut, and its type, such as f32[batch,10]; repeatable")
     command.add_argument("--output", action="append", default=[], metavar="LABEL", help="an output; repeatable")
+    command.add_argument("--dim", action="append", default=[], type=_size, metavar="NAME=N",
+                         help="a size for a free dimension, such as 128, or 32*h for its multiples; repeatable")
     command.add_argument("--set", action="append", default=[], type=_fixed, metavar="LABEL=NUMBER",
                          help="a value for an input, which is none then; repeatable")
 
@@ -113,6 +115,17 @@ def _input(text: str) -> tuple[str, TensorType | None]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _size(text: str) -> tuple[str, Dim]:
+    name, _, size = text.partition("=")
+    try:
+        dim = parse_dim(size)
+    except CastironError:
+        dim = 0
+    if not name or not dim or (isinstance(dim, int) and dim < 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=N, a free dimension and its size")
+    return name, dim
+
+
 def _fixed(text: str) -> tuple[str, np.ndarray]:
     label, _, number = text.partition("=")
     try:
@@ -123,7 +136,7 @@ def _fixed(text: str) -> tuple[str, np.ndarray]:
 
 
 def _selection(options: argparse.Namespace) -> Selection:
-    return Selection(options.signature, dict(options.input), options.output, dict(options.set))
+    return Selection(options.signature, dict(options.input), options.output, dict(options.set), dict(options.dim))
 
 
 def _build(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from castiron.errors import ModelError
 from castiron.frontends import graphdef, keras, onnx, savedmodel
-from castiron.ir import Graph, TensorType, verify
+from castiron.ir import Dim, Graph, TensorType, verify
 
 #: The formats, in the order in which they are tried. Each has ``FORMAT`` (its name), ``DESCRIPTION``,
 #: ``matches(path) -> bool`` (cheap, never raises for readable files), ``signatures(path)``, what the file
@@ -24,13 +24,15 @@ class Selection:
 
     ``signature`` names one of several. ``inputs`` are labels at which the model is cut, each with the type of
     what is fed there, or None if the model says it; ``outputs`` are labels or names of outputs. ``fixed`` gives
-    values to inputs, which are none then.
+    values to inputs, which are none then. ``dims`` gives sizes to free dimensions by name, which may be made
+    of other free dimensions, as in 32*h.
     """
 
     signature: str | None = None
     inputs: Mapping[str, TensorType | None] = field(default_factory=dict)
     outputs: Sequence[str] = ()
     fixed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dims: Mapping[str, Dim] = field(default_factory=dict)
 
     @property
     def cuts(self) -> bool:
@@ -56,6 +58,7 @@ def detect(path: Path):
 def load(path: Path, selection: Selection = WHOLE) -> Graph:
     """The model in a file or directory, checked; ModelError or UnsupportedOp if it can't be had."""
     graph = detect(path).load(path, signature=selection.signature, inputs=selection.inputs or None,
-                              outputs=selection.outputs or None, fixed=selection.fixed or None)
+                              outputs=selection.outputs or None, fixed=selection.fixed or None,
+                              dims=selection.dims or None)
     verify(graph)
     return graph

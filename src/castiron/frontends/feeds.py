@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.ir import TensorType, Value, constant
+from castiron.ir import Dim, TensorType, Value, constant, substitute
 from castiron.ops import F
 
 
@@ -21,6 +21,26 @@ class Feed:
     key: str
     type: TensorType | None = None
     fixed: np.ndarray | None = None
+
+
+class Sizes:
+    """The sizes that the user gives to free dimensions by name, numbers or what is made of other free dimensions, and
+    all free dimensions that inputs have."""
+
+    def __init__(self, given: Mapping[str, Dim] | None):
+        self._given = given or {}
+        self._met: set[str] = set()
+
+    def pinned(self, type: TensorType) -> TensorType:
+        """The type of an input with these sizes."""
+        self._met |= type.symbols
+        return type.with_shape([substitute(dim, self._given) for dim in type.shape]) if self._given else type
+
+    def check(self) -> None:
+        """Raise ModelError, once all inputs have their types, for a name that none of them has."""
+        if unknown := sorted(set(self._given) - self._met):
+            known = f"there are {', '.join(map(repr, sorted(self._met)))}" if self._met else "there is none"
+            raise ModelError(f"no free dimension of an input is called {unknown[0]!r}; {known}")
 
 
 #: By label without index, then by index.

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
-from castiron.frontends.feeds import Feed, Feeds, feeds_of, label_of, split
+from castiron.frontends.feeds import Feed, Feeds, Sizes, feeds_of, label_of, split
 from castiron.frontends.results import Result, pick
 from castiron.frontends.signatures import Signature
 from castiron.frontends.tensorflow import tensors
@@ -20,7 +20,7 @@ from castiron.frontends.tensorflow.importer import PLACEHOLDERS, SILENT, Importe
 from castiron.frontends.tensorflow.nodes import SourceNode, in_order
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
 from castiron.frontends.tensorflow.variables import WRITES
-from castiron.ir import Graph, TensorType
+from castiron.ir import Dim, Graph, TensorType
 
 FORMAT = "graphdef"
 DESCRIPTION = "a frozen TensorFlow graph (GraphDef, .pb or .pbtxt)"
@@ -49,19 +49,21 @@ def matches(path: Path) -> bool:
 
 
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,
-         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None) -> Graph:
+         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None,
+         dims: Mapping[str, Dim] | None = None) -> Graph:
     """The graph in a file.
 
     By default the inputs are its placeholders and the outputs what no node reads. ``inputs`` are labels at
     which the graph is cut, with types where the graph doesn't say them; placeholders that are needed still
     are inputs too. ``outputs`` are labels. ``fixed`` are values that stand in place of placeholders.
-    Raises ModelError, and UnsupportedOp with all unsupported operators that the outputs need.
+    ``dims`` are sizes of free dimensions by name. Raises ModelError, and UnsupportedOp with all unsupported
+    operators that the outputs need.
     """
     definition = read(path)
     try:
         if signature is not None:
             raise ModelError("a GraphDef has no signatures")
-        return _convert(path.stem, definition, inputs or {}, outputs, fixed or {})
+        return _convert(path.stem, definition, inputs or {}, outputs, fixed or {}, Sizes(dims))
     except ModelError as error:
         raise error.at(path) from None
 
@@ -72,7 +74,7 @@ def signatures(path: Path) -> dict[str, Signature]:
 
 
 def _convert(title: str, definition: pb.GraphDef, inputs: Mapping[str, TensorType | None],
-             outputs: Sequence[str] | None, fixed: Mapping[str, np.ndarray]) -> Graph:
+             outputs: Sequence[str] | None, fixed: Mapping[str, np.ndarray], sizes: Sizes) -> Graph:
     functions = {f.signature.name: f for f in definition.library.function}
     nodes = in_order(definition.node, lists=result_lists(functions))
     given = {split(label): type for label, type in inputs.items()}
@@ -85,7 +87,7 @@ def _convert(title: str, definition: pb.GraphDef, inputs: Mapping[str, TensorTyp
     feeds = feeds_of(declared, given, constants)
 
     def make(feeds: Feeds, stateful: frozenset[str]) -> tuple[Importer, dict[str, Result]]:
-        importer = Importer(functions, feeds, _no_variable, stateful=stateful)
+        importer = Importer(functions, feeds, _no_variable, sizes, stateful=stateful)
         results = importer.graph(nodes)
         if outputs is not None:
             return importer, {label_of(*split(label)): output_of(importer, label) for label in outputs}
@@ -94,6 +96,7 @@ def _convert(title: str, definition: pb.GraphDef, inputs: Mapping[str, TensorTyp
         return importer, {label_of(name, i): pick(results[name], i, name) for name, i in places}
 
     importer, ends = settled(make, feeds)
+    sizes.check()
     check_asked(importer, (label_of(*place) for place in given))
     if not ends:
         raise ModelError("the graph computes nothing from its inputs")

@@ -38,7 +38,7 @@ class Operands:
         """As ``dims``, but no free dimension may be among them."""
         dims = cls.dims(value, what)
         if free := [d for d in dims if not isinstance(d, int)]:
-            raise ModelError(f"{what} depends on the free dimension {free[0]}; give the input a fixed shape")
+            raise ModelError(f"{what} depends on the free dimension {free[0]}; give free dimensions sizes (--dim)")
         return dims
 
 

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
-from castiron.frontends.feeds import Feed, Feeds, feeds_of, label_of, split
+from castiron.frontends.feeds import Feed, Feeds, Sizes, feeds_of, label_of, split
 from castiron.frontends.results import Result, pick
 from castiron.frontends.signatures import Signature
 from castiron.frontends.tensorflow import tensors
@@ -24,7 +24,7 @@ from castiron.frontends.tensorflow.proto import saved_model_pb2 as pb
 from castiron.frontends.tensorflow.restore import captured_keys, restored_keys
 from castiron.frontends.tensorflow.tables import FILLS
 from castiron.frontends.tensorflow.tensors import type_text
-from castiron.ir import Graph, TensorType
+from castiron.ir import Dim, Graph, TensorType
 
 FORMAT = "savedmodel"
 DESCRIPTION = "a TensorFlow SavedModel (a directory with saved_model.pb)"
@@ -45,18 +45,19 @@ def matches(path: Path) -> bool:
 
 
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,
-         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None) -> Graph:
+         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None,
+         dims: Mapping[str, Dim] | None = None) -> Graph:
     """One signature of a model: ``serving_default`` or the only one, unless another is named.
 
     Inputs and outputs have the signature's names. ``inputs`` gives types that the model doesn't say, by the
     inputs' names, and cuts the graph at other labels; what the outputs still need of the signature's inputs
     stays. ``outputs`` are labels or names of outputs, instead of the signature's. ``fixed`` are values that
-    stand in place of inputs. Raises ModelError, and UnsupportedOp with all unsupported operators that the
-    outputs need.
+    stand in place of inputs. ``dims`` are sizes of free dimensions by name. Raises ModelError, and UnsupportedOp
+    with all unsupported operators that the outputs need.
     """
     path = _directory(path)
     try:
-        return _convert(path, signature, inputs or {}, outputs, fixed or {})
+        return _convert(path, signature, inputs or {}, outputs, fixed or {}, Sizes(dims))
     except ModelError as error:
         raise error.at(path) from None
 
@@ -70,7 +71,7 @@ def signatures(path: Path) -> dict[str, Signature]:
 
 
 def _convert(path: Path, wanted: str | None, inputs: Mapping[str, TensorType | None], outputs: Sequence[str] | None,
-             fixed: Mapping[str, np.ndarray]) -> Graph:
+             fixed: Mapping[str, np.ndarray], sizes: Sizes) -> Graph:
     meta = _meta_graph(path)
     functions = {function.signature.name: function for function in meta.graph_def.library.function}
     signature = _signature(meta, wanted)
@@ -96,7 +97,7 @@ def _convert(path: Path, wanted: str | None, inputs: Mapping[str, TensorType | N
     variables = _Variables(path, meta, nodes, functions)
 
     def make(feeds: Feeds, stateful: frozenset[str]) -> tuple[Importer, dict[str, Result]]:
-        importer = Importer(functions, feeds, variables.value, table_contents, stateful)
+        importer = Importer(functions, feeds, variables.value, sizes, table_contents, stateful)
         results = importer.graph([node for node in nodes if node.name in needed])
         if outputs is not None:
             return importer, {label: pick(results[ends[label][0]], ends[label][1], label) if label in ends
@@ -106,6 +107,7 @@ def _convert(path: Path, wanted: str | None, inputs: Mapping[str, TensorType | N
         return importer, {key: pick(results[name], i, key) for key, (name, i) in places}
 
     importer, found = settled(make, feeds)
+    sizes.check()
     check_asked(importer, (label_of(*split(label)) for label in inputs if label not in starts))
     return assemble(path.name, importer, found)
 

@@ -97,7 +97,7 @@ class Resize(Op):
         free = not all(isinstance(size, int) for size in (*sizes, *x.shape[1:-1]))
         if free and method != "nearest" and (antialias or method not in FREE_METHODS):
             raise ShapeError(f"resize of {x!r} to {sizes} by {method}: the sizes must be known when the model is "
-                             f"compiled; give the input a fixed shape")
+                             f"compiled; give free dimensions sizes (--dim)")
         if method not in ("nearest", *_WEIGHTS, *KERNELS) or coordinates not in COORDINATES:
             raise ShapeError(f"resize: the method {method!r} with {coordinates!r} coordinates is not supported")
         return TensorType(x.dtype if method == "nearest" or x.dtype.is_float else DType.F32,

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.feeds import Sizes
 from castiron.frontends.keras.archive import is_keras, open_archive
 from castiron.frontends.keras.builder import build
 from castiron.frontends.keras.model import parse
-from castiron.ir import Graph, TensorType, cut
+from castiron.ir import Dim, Graph, TensorType, cut
 
 FORMAT = "keras"
 DESCRIPTION = "Keras models (.keras, .h5)"
@@ -25,20 +26,23 @@ def matches(path: Path) -> bool:
 
 
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,
-         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None) -> Graph:
+         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None,
+         dims: Mapping[str, Dim] | None = None) -> Graph:
     """The graph of a Keras file. Inputs and outputs have the names of their layers; labels are TensorFlow's
     in style, such as ``sequential/out/MatMul``; the batch is the symbol ``batch``. ``inputs``, ``outputs``
-    and ``fixed`` select a part of it, as ``ir.cut`` does.
+    and ``fixed`` select a part of it, as ``ir.cut`` does. ``dims`` are sizes of free dimensions by name.
 
     Raises ModelError if the file is broken, lacks weights or is only part of a model, and UnsupportedOp,
     naming all of them, if it has layers that castiron doesn't compile.
     """
-    archive = open_archive(path)
+    archive, sizes = open_archive(path), Sizes(dims)
     with archive.weights.file:
-        graph = build(archive, parse(archive.config, archive.place))
+        graph = build(archive, parse(archive.config, archive.place), sizes)
     try:
         if signature is not None:
             raise ModelError("a Keras file has no signatures")
+        inputs = {name: type and sizes.pinned(type) for name, type in (inputs or {}).items()}
+        sizes.check()
         return cut(graph, inputs, outputs, fixed) if inputs or outputs or fixed else graph
     except ModelError as error:
         raise error.at(path) from None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from castiron.errors import ModelError, Obstacle, ShapeError, UnsupportedOp
+from castiron.frontends.feeds import Sizes
 from castiron.frontends.keras.archive import Archive
 from castiron.frontends.keras.fields import POLICIES, Fields
 from castiron.frontends.keras.layers import LAYERS, OPERATIONS, LayerCall
@@ -39,10 +40,11 @@ RECORDED = ("TFOpLambda", "SlicingOpLambda")
 MAX_CALLS = 50_000
 
 
-def build(archive: Archive, model: Model) -> Graph:
-    """The graph of a model; UnsupportedOp names every layer that castiron doesn't compile."""
+def build(archive: Archive, model: Model, sizes: Sizes) -> Graph:
+    """The graph of a model whose free dimensions have ``sizes``; UnsupportedOp names every layer that castiron
+    doesn't compile."""
     _check_supported(archive.place, model)
-    return _Builder(archive, model).graph()
+    return _Builder(archive, model).graph(sizes)
 
 
 def _names(layer: Layer) -> Names:
@@ -144,13 +146,13 @@ class _Builder:
         self.masks: dict[Value, Value] = {}
         self._states: dict[str, tuple[Value, Value]] = {}
 
-    def graph(self) -> Graph:
+    def graph(self, sizes: Sizes) -> Graph:
         layers = {layer.name: layer for layer in self._model.layers}
         inputs: dict[str, Value] = {}
         for name, ref in self._model.inputs:
             if name in inputs:
                 raise ModelError(f"{self._place}: two of the model's inputs are {name!r}")
-            inputs[name] = placeholder(name, self._input_type(name, layers[ref.layer]))
+            inputs[name] = placeholder(name, sizes.pinned(self._input_type(name, layers[ref.layer])))
             self._labels[self._unique(ref.layer)] = Label("Placeholder", inputs[name])
         if not inputs:
             raise ModelError(f"{self._place}: the model has no inputs")

@@ -15,14 +15,14 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from castiron.errors import ModelError
-from castiron.frontends.feeds import Feed, unknown_label
+from castiron.frontends.feeds import Feed, Sizes, unknown_label
 from castiron.frontends.onnx import control  # noqa: F401  (registers its operators)
 from castiron.frontends.onnx.importer import OPSETS, Importer, versions_of
 from castiron.frontends.onnx.nodes import qualified
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
-from castiron.ir import Expr, Graph, Node, TensorType, toposort
+from castiron.ir import Dim, Expr, Graph, Node, TensorType, toposort
 
 FORMAT = "onnx"
 DESCRIPTION = "an ONNX model (.onnx)"
@@ -40,17 +40,18 @@ def matches(path: Path) -> bool:
 
 
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,
-         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None) -> Graph:
+         outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None,
+         dims: Mapping[str, Dim] | None = None) -> Graph:
     """The model in a file.
 
     ``inputs`` are values at which the graph is cut, with types where the file doesn't say them; ``outputs`` are
-    values. ``fixed`` stand in place of inputs. Raises ModelError, and UnsupportedOp with all unsupported operators
-    that the outputs need.
+    values. ``fixed`` stand in place of inputs. ``dims`` are sizes of free dimensions by name. Raises ModelError, and
+    UnsupportedOp with all unsupported operators that the outputs need.
     """
     try:
         if signature is not None:
             raise ModelError("an ONNX model has no signatures")
-        return convert(path.stem, read(path.read_bytes()), path.parent, inputs or {}, outputs, fixed or {})
+        return convert(path.stem, read(path.read_bytes()), path.parent, inputs or {}, outputs, fixed or {}, Sizes(dims))
     except ModelError as error:
         raise error.at(path) from None
 
@@ -74,9 +75,9 @@ def read(data: bytes) -> pb.ModelProto:
 
 def convert(title: str, model: pb.ModelProto, folder: Path | None = None,
             inputs: Mapping[str, TensorType | None] | None = None, outputs: Sequence[str] | None = None,
-            fixed: Mapping[str, np.ndarray] | None = None) -> Graph:
+            fixed: Mapping[str, np.ndarray] | None = None, sizes: Sizes | None = None) -> Graph:
     """The graph of a message; data in files of their own are in ``folder``."""
-    inputs, fixed = inputs or {}, fixed or {}
+    inputs, fixed, sizes = inputs or {}, fixed or {}, sizes or Sizes(None)
     versions = versions_of(model.opset_import)
     if (version := versions.get("")) is not None and version not in OPSETS:
         raise ModelError(f"the model is of version {version} of ONNX's operators; castiron reads {OPSETS[0]} to "
@@ -84,8 +85,9 @@ def convert(title: str, model: pb.ModelProto, folder: Path | None = None,
     functions = {(qualified(f.domain, f.name), f.overload): f for f in model.functions}
     feeds = {name: Feed(name, type) for name, type in inputs.items()}
     feeds |= {name: replace(feeds.get(name, Feed(name)), fixed=array) for name, array in fixed.items()}
-    importer = Importer(functions, feeds, folder)
+    importer = Importer(functions, feeds, sizes, folder)
     scope = importer.graph(model.graph, versions)
+    sizes.check()
     for name in feeds:
         if name not in importer.labels:
             raise ModelError(unknown_label(name, importer.labels))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from castiron.errors import CastironError, ModelError, ShapeError
-from castiron.frontends.feeds import Feed, fixed_value
+from castiron.frontends.feeds import Feed, Sizes, fixed_value
 from castiron.frontends.nesting import DEPTH_LIMIT, Nesting
 from castiron.frontends.onnx import tensors
 from castiron.frontends.onnx.nodes import STANDARD, SourceNode, parsed
@@ -21,7 +21,7 @@ from castiron.ir import Label, TensorType, Value, constant, placeholder
 #: The versions of ONNX's own operators that are read.
 OPSETS = range(1, 29)
 
-FIX = "; give an input a fixed shape, such as --input x=f32[1,10]"
+FIX = "; give free dimensions sizes, such as --dim batch=1 or --dim height=32*h"
 INSIDE = "inside a loop or a branch, which has no single value"
 
 #: By operator: how one with bodies is converted, from the importer, the node, its operands and its scope.
@@ -51,13 +51,14 @@ class Faulty(Exception):
 class Importer(Nesting):
     """Converts nodes and keeps what is found on the way.
 
-    ``feeds`` are what stands in place of values, by name; ``fed`` holds the inputs' values by name afterwards.
-    ``labels`` come out in ONNX's order, the values of a function's body before the call's; ``found`` are their
-    results.
+    ``feeds`` are what stands in place of values, by name, and ``sizes`` those of free dimensions; ``fed`` holds the
+    inputs' values by name afterwards. ``labels`` come out in ONNX's order, the values of a function's body before the
+    call's; ``found`` are their results.
     """
 
     functions: Mapping[tuple[str, str], pb.FunctionProto]
     feeds: Mapping[str, Feed]
+    sizes: Sizes
     folder: Path | None = None
     labels: dict[str, Label] = field(default_factory=dict)
     found: dict[str, Result] = field(default_factory=dict)
@@ -81,13 +82,14 @@ class Importer(Nesting):
     def _input(self, info: pb.ValueInfoProto) -> Result:
         node = SourceNode(info.name, "Input", 0, (), (info.name,), {})
         try:
-            type = self.type_of(info.name)
+            feed = self.feeds.get(info.name)
+            type = feed.type if feed and feed.type else self.type_of(info.name)
             if type is None:
                 raise ModelError(f"the file does not say how many dimensions the input {info.name!r} has: give its "
                                  f"type, such as --input {info.name}=f32[batch,10]")
         except ModelError as error:
             return Missing(node, str(error))
-        self.fed[info.name] = placeholder(info.name, type)
+        self.fed[info.name] = placeholder(info.name, self.sizes.pinned(type))
         return self.fed[info.name]
 
     def type_of(self, name: str) -> TensorType | None:
@@ -153,7 +155,7 @@ class Importer(Nesting):
             return fixed_value(feed, type)
         if type is None:
             return result
-        self.fed[feed.key] = placeholder(feed.key, type)
+        self.fed[feed.key] = placeholder(feed.key, self.sizes.pinned(type))
         return self.fed[feed.key]
 
     def _convert(self, node: SourceNode, scope: Scope) -> tuple[Result, ...] | Missing:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from castiron.errors import CastironError, ModelError, ShapeError
-from castiron.frontends.feeds import Feed, Feeds, fixed_value, unknown_label
+from castiron.frontends.feeds import Feed, Feeds, Sizes, fixed_value, unknown_label
 from castiron.frontends.nesting import DEPTH_LIMIT, Nesting
 from castiron.frontends.results import (
     DEAD,
@@ -51,7 +51,7 @@ SILENT = frozenset({"NoOp", "Assert", "DisableCopyOnRead", "PrintV2", "LogicalAs
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2"})
 
-FIX = "; give an input a fixed shape, such as --input x=f32[1,10]"
+FIX = "; give free dimensions sizes, such as --dim batch=1 or --dim height=32*h"
 INSIDE = "inside a loop or a branch, which has no single value"
 
 
@@ -62,12 +62,13 @@ class Importer(Nesting):
     ``functions`` are the bodies by name; ``variable`` gives a variable's data by name, ModelError if
     it has none. ``fed`` holds the inputs' values by name afterwards. ``labels`` come out in
     TensorFlow's order, the nodes of a function's body before the call's; ``found`` are their results.
-    Variables in ``stateful`` are inputs.
+    Variables in ``stateful`` are inputs. ``sizes`` are those of free dimensions.
     """
 
     functions: Mapping[str, pb.FunctionDef]
     feeds: Feeds
     variable: Callable[[str], np.ndarray]
+    sizes: Sizes = field(default_factory=lambda: Sizes(None))
     tables: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     stateful: frozenset[str] = frozenset()
     labels: dict[str, Label] = field(default_factory=dict)
@@ -296,7 +297,7 @@ class Importer(Nesting):
                     type = type or TensorType(results[i].dtype, feed.fixed.shape)
                 results[i] = fixed_value(feed, type)
             elif type is not None:
-                results[i] = self.fed[feed.key] = placeholder(feed.key, type)
+                results[i] = self.fed[feed.key] = placeholder(feed.key, self.sizes.pinned(type))
             elif isinstance(results[i], Unranked):
                 results[i] = unranked(node, feed.key, results[i].dtype)
             elif node.op in PLACEHOLDERS and isinstance(results[i], Missing):

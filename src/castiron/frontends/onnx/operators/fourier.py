@@ -58,7 +58,7 @@ def dft(node: SourceNode, x: Value, length: Value | None = None, axis: Value | N
     elif isinstance(size, int) and inverse and onesided:
         size = 2 * (size - 1)
     if not isinstance(size, int) or size < 1:
-        raise ModelError(f"transforms {size} elements, a number which must be known; give the input a fixed shape")
+        raise ModelError(f"transforms {size} elements, which must be known; give free dimensions sizes (--dim)")
     perm = (*(a for a in range(rank) if a not in (along, rank - 1)), along, rank - 1)
     re, im = _pair(F.transpose(x, perm=perm))
     if inverse and onesided:
@@ -78,7 +78,7 @@ def stft(node: SourceNode, x: Value, step: Value, window: Value | None = None, l
     size = node.ints(length, "the length")[0] if length is not None else (
         steps if window is None else window.type.shape[0])
     if not isinstance(size, int) or not isinstance(steps, int) or hop < 1 or not 0 < size <= steps:
-        raise ModelError(f"frames of {size} elements every {hop} of {steps}; give the input a fixed shape")
+        raise ModelError(f"frames of {size} elements every {hop} of {steps}; give free dimensions sizes (--dim)")
     places = np.arange((steps - size) // hop + 1)[:, None] * hop + np.arange(size)
     parts = [F.gather(v, constant(places), axis=1) for v in _pair(x)]
     if window is not None:

@@ -25,7 +25,7 @@ def roi_align(node: SourceNode, x: Value, regions: Value, items: Value) -> Value
     count, cells = regions.type.shape[0], (node.integer("output_height", 1), node.integer("output_width", 1))
     channels, *sizes = x.type.shape[1:]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ModelError(f"regions of {x.type!r}, whose size must be known; give the input a fixed shape")
+        raise ModelError(f"regions of {x.type!r}, whose size must be known; give free dimensions sizes (--dim)")
     corners = F.sub(F.mul(regions, scale), 0.5 if centred else 0.0)
     taps = []
     for axis, (size, cell) in enumerate(zip(sizes, cells, strict=True)):
@@ -64,8 +64,8 @@ def deform_conv(node: SourceNode, x: Value, w: Value, offset: Value, bias: Value
     """A convolution whose kernel's elements lie at places of their own for each window (Dai et al., 2017,
     https://arxiv.org/abs/1703.06211), zero outside x; the mask scales what is found there."""
     if x.type.rank != 4 or not all(v.type.is_static for v in (x, w, offset)):
-        raise ModelError(f"DeformConv of {x.type!r}: supported for images whose shapes are known; give the input a "
-                         "fixed shape")
+        raise ModelError(f"DeformConv of {x.type!r}: supported for images whose shapes are known; give free "
+                         "dimensions sizes (--dim)")
     (n, channels, *sizes), (outputs, inner, *kernel), out = x.type.shape, w.type.shape, offset.type.shape[2:]
     strides, dilations, pads = (node.integers(name) or (default,) * length for name, default, length
                                 in (("strides", 1, 2), ("dilations", 1, 2), ("pads", 0, 4)))

@@ -60,7 +60,7 @@ def resize(node: SourceNode, x: Value, roi: Value | None = None, scales: Value |
                for n, s, a in zip(wanted, given, axes, strict=True)]
     elif any(s != 1 and not isinstance(x.type.shape[a], int) for s, a in zip(given, axes, strict=True)):
         if any(s != int(s) for s in given):
-            raise ModelError(f"resizes {x.type!r} by {given}; give the input a fixed shape")
+            raise ModelError(f"resizes {x.type!r} by {given}; give free dimensions sizes (--dim)")
         return _free(node, x, axes, tuple(x.type.shape[a] * int(s) for s, a in zip(given, axes, strict=True)))
     else:
         new = [math.floor(_size(x, a) * np.float32(s)) if s != 1 else x.type.shape[a]
@@ -105,7 +105,7 @@ def _free(node: SourceNode, x: Value, axes: tuple[int, ...], sizes: tuple[Dim, .
                      coordinates=coordinates.removeprefix("pytorch_"))
         return F.transpose(y, perm=(0, rank - 1, *range(1, rank - 1)))
     raise ModelError(f"resizes {x.type!r} to {tuple(new)} by {mode!r} with {coordinates!r} coordinates, which is not "
-                     "supported for free dimensions; give the input a fixed shape")
+                     "supported for free dimensions; give free dimensions sizes (--dim)")
 
 
 def _factor(new: Dim, old: Dim) -> int:
@@ -123,7 +123,7 @@ def round_half_up(x: float) -> int:
 def _size(x: Value, axis: int) -> int:
     size = x.type.shape[axis]
     if not isinstance(size, int) or size < 1:
-        raise ModelError(f"resizes the dimension {size}, which must be known; give the input a fixed shape")
+        raise ModelError(f"resizes the dimension {size}, which must be known; give free dimensions sizes (--dim)")
     return size
 
 

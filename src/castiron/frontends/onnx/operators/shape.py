@@ -75,8 +75,8 @@ def flatten(node: SourceNode, x: Value) -> Value:
 def squeeze(node: SourceNode, x: Value, axes: Value | None = None) -> Value:
     dims, chosen = x.type.shape, node.axes(axes)
     if chosen is None and not x.type.is_static:
-        raise ModelError(f"which of the dimensions of {x.type!r} are 1 depends on what is fed; give the input a fixed "
-                         "shape")
+        raise ModelError(f"which of the dimensions of {x.type!r} are 1 depends on what is fed; give free dimensions "
+                         "sizes (--dim)")
     chosen = tuple(i for i, d in enumerate(dims) if d == 1) if chosen is None else normalize_axes(chosen, len(dims))
     if wrong := [a for a in chosen if dims[a] != 1]:
         raise ModelError(f"axis {wrong[0]} of {x.type!r} is not 1")
@@ -221,7 +221,7 @@ def _repeated(x: Value, before: list[Dim], after: list[Dim], mode: str) -> Value
                 place = F.minimum(place, F.sub(F.mul(last, 2), place))
             index = F.maximum(F.minimum(place, last), 0)
         else:
-            raise ModelError(f"axis {axis} of {x.type!r} can't be padded by {mode}; give the input a fixed shape")
+            raise ModelError(f"axis {axis} of {x.type!r} can't be padded by {mode}; give free dimensions sizes (--dim)")
         x = F.gather(x, index, axis=axis)
     return x
 
@@ -233,7 +233,7 @@ def center_crop_pad(node: SourceNode, x: Value, shape: Value) -> Value:
     for axis, wanted in zip(chosen, node.ints(shape, "the shape"), strict=True):
         size = x.type.shape[axis]
         if not isinstance(size, int):
-            raise ModelError(f"the free dimension {size} cut or padded to {wanted}; give the input a fixed shape")
+            raise ModelError(f"the free dimension {size} cut or padded to {wanted}; give free dimensions sizes (--dim)")
         if wanted <= size:
             x = part(x, axis, (size - wanted) // 2, wanted)
         else:

@@ -81,8 +81,8 @@ def _rounded_up(size: Dim, kernel: int, stride: int, dilation: int, before: Dim,
     """The padding behind with which a last window that isn't whole counts too, if it begins within the input or the
     padding before it."""
     if not all(isinstance(n, int) for n in (size, before, after)):
-        raise ModelError(f"rounds up the number of windows over the free dimension {size}; give the input a fixed "
-                         "shape")
+        raise ModelError(f"rounds up the number of windows over the free dimension {size}; give free dimensions "
+                         "sizes (--dim)")
     extent = (kernel - 1) * dilation + 1
     count = -(-(size + before + after - extent) // stride) + 1
     if (count - 1) * stride >= size + before:
@@ -153,7 +153,7 @@ def _max_and_place(node: SourceNode, x: Value, at: Window) -> tuple[Value, Value
     spatial, (n, c) = _spatial(x), x.type.shape[:2]
     area = product(spatial)
     if not isinstance(area, int):
-        raise ModelError(f"gives places in {x.type!r}, whose size must be known; give the input a fixed shape")
+        raise ModelError(f"gives places in {x.type!r}, whose size must be known; give free dimensions sizes (--dim)")
     column_major = node.flag("storage_order")
     places = np.arange(area).reshape(spatial[::-1]).T if column_major else np.arange(area).reshape(spatial)
     low = -np.inf if x.type.dtype.is_float else np.iinfo(x.type.dtype.numpy).min

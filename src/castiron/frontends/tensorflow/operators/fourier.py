@@ -53,7 +53,7 @@ def _fitted(x: Value, sizes: tuple[int, ...]) -> Value:
     for axis, size in enumerate(sizes, rank - 1 - len(sizes)):
         old = x.type.shape[axis]
         if not isinstance(old, int):
-            raise ModelError(f"axis {axis} of {x.type!r} is free; give the input a fixed shape")
+            raise ModelError(f"axis {axis} of {x.type!r} is free; give free dimensions sizes (--dim)")
         if old < size:
             x = F.pad(x, 0.0, before=(0,) * rank, after=tuple(size - old if i == axis else 0 for i in range(rank)))
         elif old > size:

@@ -72,7 +72,7 @@ def cumulative_logsumexp(node: SourceNode, x: Value, axis: Value) -> Value:
     axis = normalize_axis(node.ints(axis, "the axis")[0], x.type.rank)
     size = x.type.shape[axis]
     if not isinstance(size, int):
-        raise ModelError(f"axis {axis} of {x.type!r} is free; give the input a fixed shape")
+        raise ModelError(f"axis {axis} of {x.type!r} is free; give free dimensions sizes (--dim)")
     total = F.flip(x, axes=(axis,)) if node.flag("reverse") else x
     if node.flag("exclusive"):
         total = _moved(total, axis, 1, -math.inf)

@@ -150,7 +150,8 @@ def slice_(node: SourceNode, x: Value, begin: Value, size: Value) -> Value:
 def _count(size: Dim, like: Value) -> Value:
     """0, 1, … size-1 in the type of a value; ModelError for a free size."""
     if not isinstance(size, int):
-        raise ModelError(f"{size} elements from a place that depends on what is fed; give the input a fixed shape")
+        raise ModelError(f"{size} elements from a place that depends on what is fed; give free dimensions sizes "
+                         "(--dim)")
     return constant(count(size, like.type.dtype))
 
 
