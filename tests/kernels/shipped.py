@@ -18,9 +18,13 @@ UNARY = (
     "sin", "cos", "tan", "asin", "acos", "atan",
 )  # fmt: skip
 BINARY = ("max", "min", "copysign", "pow", "atan2", "fmod", "floormod")
+#: Functions that there are of doubles too.
+UNARY64 = tuple(name for name in UNARY if name not in ("relu", "exp2", "log2", "log10"))
+BINARY64 = tuple(name for name in BINARY if name != "copysign")
 DTYPES = ("f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
 ENTRIES = (
-    *(f"apply_{name}" for name in UNARY + BINARY), *(f"partial_{dtype}" for dtype in DTYPES),
+    *(f"apply_{name}" for name in UNARY + BINARY), *(f"apply64_{name}" for name in UNARY64 + BINARY64),
+    *(f"partial_{dtype}" for dtype in DTYPES),
     "leaky", "classify", "reduce", "reduce_f64", "store_three",
     "gemm_plain", "gemm_bias_relu", "gemm_residual", "gemm_layer", "gemm_column", "gemm_pack",
 )  # fmt: skip
@@ -33,6 +37,7 @@ class Kernels:
 
     def __init__(self, level: Level, folder: Path, emulator: list[str]) -> None:
         functions = [f"UNARY({name})" for name in UNARY] + [f"BINARY({name})" for name in BINARY]
+        functions += [f"UNARY64({name})" for name in UNARY64] + [f"BINARY64({name})" for name in BINARY64]
         source = "\n".join([(HERE / "unit.c").read_text(), *functions, ""])
         self.level = level
         self._text = zig.compile_text(source, ENTRIES, level, Tools())
@@ -66,10 +71,10 @@ class Kernels:
         return np.frombuffer(answer, out.dtype).reshape(out.shape)
 
     def unary(self, function: str, x: np.ndarray, flush=False) -> np.ndarray:
-        return self(f"apply_{function}", np.empty_like(x), x, dimensions=[x.size], flush=flush)
+        return self(f"{_family(x)}_{function}", np.empty_like(x), x, dimensions=[x.size], flush=flush)
 
     def binary(self, function: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self(f"apply_{function}", np.empty_like(x), x, y, dimensions=[x.size])
+        return self(f"{_family(x)}_{function}", np.empty_like(x), x, y, dimensions=[x.size])
 
     def close(self) -> int | None:
         if self._process is None:
@@ -85,6 +90,10 @@ class Kernels:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self._process.stdin.write(struct.pack("<q", len(self._text.code)) + self._text.code)
         return self._process
+
+
+def _family(x: np.ndarray) -> str:
+    return "apply64" if x.dtype == np.float64 else "apply"
 
 
 def same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -1,5 +1,5 @@
 /* Every kernel behind one signature, for the tests: dimensions and up to four operands, the first the result.
- * conftest.py adds a line UNARY(f) or BINARY(f) for each function. */
+ * conftest.py adds a line UNARY(f), BINARY(f), UNARY64(f) or BINARY64(f) for each function. */
 #include "elementary.h"
 #include "gemm.h"
 #include "gemm_column.h"
@@ -20,6 +20,25 @@
     ENTRY(apply_##name) { \
         float *z = p[0]; \
         const float *x = p[1], *y = p[2]; \
+        int64_t i = 0; \
+        for (; i + LANES <= d[0]; i += LANES) v_store(z + i, v_##name(v_load(x + i), v_load(y + i))); \
+        if (i < d[0]) v_store_n(z + i, v_##name(v_load_n(x + i, d[0] - i), v_load_n(y + i, d[0] - i)), d[0] - i); \
+    }
+
+/* The same of doubles. */
+#define UNARY64(name) \
+    ENTRY(apply64_##name) { \
+        double *y = p[0]; \
+        const double *x = p[1]; \
+        int64_t i = 0; \
+        for (; i + LANES <= d[0]; i += LANES) v_store(y + i, v_##name(v_load(x + i))); \
+        if (i < d[0]) v_store_n(y + i, v_##name(v_load_n(x + i, d[0] - i)), d[0] - i); \
+    }
+
+#define BINARY64(name) \
+    ENTRY(apply64_##name) { \
+        double *z = p[0]; \
+        const double *x = p[1], *y = p[2]; \
         int64_t i = 0; \
         for (; i + LANES <= d[0]; i += LANES) v_store(z + i, v_##name(v_load(x + i), v_load(y + i))); \
         if (i < d[0]) v_store_n(z + i, v_##name(v_load_n(x + i, d[0] - i), v_load_n(y + i, d[0] - i)), d[0] - i); \

@@ -47,7 +47,7 @@ INLINE f32x16 v_erfc(f32x16 x) {
     g = v_fma(g, u, v_splat(-0x1.85a15d73c3a8ep-5));
     g = v_fma(g, u, v_splat(-0x1.15c084c565b8ep-3));
     g = v_fma(g, u, v_splat(0x1.40c522d7f1522p+0));
-    f64x16 tail = v_exp(-a * a) * g / (1.0 + 2.0 * a);
+    f64x16 tail = v_exp_brief(-a * a) * g / (1.0 + 2.0 * a);
     f64x16 y = v_select(v_mask64(x < 0.0f), 2.0 - tail, tail);
     return v_f32(y);
 }

@@ -2,8 +2,8 @@
  *
  * Range reduction: x = n ln2 + r, |r| <= ln2/2, so e^x = 2^n e^r (Cody and Waite, ln2 in two pieces, the first
  * short enough that n times it is exact). Polynomials are minimax fits (Remez), coefficients rounded to the
- * type; the error of each is noted. The 64-bit forms are for functions whose last float bit needs more than
- * float arithmetic.
+ * type; the error of each is noted. The brief 64-bit forms are for functions whose last float bit needs more
+ * than float arithmetic; exponential64.h has those that are right to the last bits of a double.
  */
 #ifndef CASTIRON_EXPONENTIAL_H
 #define CASTIRON_EXPONENTIAL_H
@@ -94,7 +94,7 @@ INLINE f32x16 v_tanh(f32x16 x) {
 }
 
 /* n = x / ln2 rounded; returns e^r - 1, relative error 2^-43. |x| < 2^20. */
-INLINE f64x16 v_exp_reduced(f64x16 x, i64x16 *n) {
+INLINE f64x16 v_exp_reduced_brief(f64x16 x, i64x16 *n) {
     f64x16 rounder = v_splat(0x1.8p52);
     f64x16 shifted = v_fma(x, v_splat(0x1.71547652b82fep+0), rounder);
     f64x16 k = shifted - rounder;
@@ -113,27 +113,27 @@ INLINE f64x16 v_exp_reduced(f64x16 x, i64x16 *n) {
 }
 
 /* Clamped to |x| <= 700, beyond which a float has long overflowed or vanished. */
-INLINE f64x16 v_exp(f64x16 x) {
+INLINE f64x16 v_exp_brief(f64x16 x) {
     i64x16 n;
-    f64x16 e = v_exp_reduced(v_less(v_splat(700.0), v_greater(v_splat(-700.0), x)), &n);
+    f64x16 e = v_exp_reduced_brief(v_less(v_splat(700.0), v_greater(v_splat(-700.0), x)), &n);
     return (e + 1.0) * v_power_of_two(n);
 }
 
-INLINE f64x16 v_expm1(f64x16 x) {
+INLINE f64x16 v_expm1_brief(f64x16 x) {
     i64x16 n;
-    f64x16 e = v_exp_reduced(v_less(v_splat(700.0), v_greater(v_splat(-700.0), x)), &n);
+    f64x16 e = v_exp_reduced_brief(v_less(v_splat(700.0), v_greater(v_splat(-700.0), x)), &n);
     f64x16 scale = v_power_of_two(n);
     return v_fma(e, scale, scale - 1.0);
 }
 
 /* With t = e^|x| - 1: sinh |x| = (t + t / (t + 1)) / 2. */
 INLINE f32x16 v_sinh(f32x16 x) {
-    f64x16 t = v_expm1(v_f64(v_abs(x)));
+    f64x16 t = v_expm1_brief(v_f64(v_abs(x)));
     return v_copysign(v_f32(0.5 * (t + t / (t + 1.0))), x);
 }
 
 INLINE f32x16 v_cosh(f32x16 x) {
-    f64x16 e = v_exp(v_f64(v_abs(x)));
+    f64x16 e = v_exp_brief(v_f64(v_abs(x)));
     return v_f32(0.5 * (e + 1.0 / e));
 }
 

@@ -99,7 +99,7 @@ INLINE f32x16 v_tan(f32x16 x) {
 }
 
 /* |s| <= 1/2: s (1 + z p(z)), z = s^2, relative error 2^-40. */
-INLINE f64x16 v_asin_reduced(f64x16 s, f64x16 z) {
+INLINE f64x16 v_asin_reduced_brief(f64x16 s, f64x16 z) {
     f64x16 p = v_splat(0x1.0dfc58d6dca7cp-5);
     p = v_fma(p, z, v_splat(0x1.fafde3c165d11p-10));
     p = v_fma(p, z, v_splat(0x1.52910c3263bd3p-6));
@@ -116,7 +116,7 @@ INLINE f32x16 v_asin(f32x16 x) {
     f64x16 a = v_abs(v_f64(x)), half = (1.0 - a) * 0.5;
     i64x16 high = a > 0.5;
     f64x16 z = v_select(high, half, a * a);
-    f64x16 y = v_asin_reduced(v_select(high, v_sqrt(half), a), z);
+    f64x16 y = v_asin_reduced_brief(v_select(high, v_sqrt(half), a), z);
     return v_copysign(v_f32(v_select(high, 0x1.921fb54442d18p+0 - (y + y), y)), x);
 }
 
@@ -124,14 +124,14 @@ INLINE f32x16 v_acos(f32x16 x) {
     f64x16 w = v_f64(x), a = v_abs(w), half = (1.0 - a) * 0.5;
     i64x16 high = a > 0.5;
     f64x16 z = v_select(high, half, a * a);
-    f64x16 y = v_asin_reduced(v_select(high, v_sqrt(half), a), z);
+    f64x16 y = v_asin_reduced_brief(v_select(high, v_sqrt(half), a), z);
     f64x16 upper = v_select(w < 0.0, 0x1.921fb54442d18p+1 - (y + y), y + y);
     return v_f32(v_select(high, upper, 0x1.921fb54442d18p+0 - v_copysign(y, w)));
 }
 
 /* atan(low / high) for 0 <= low <= high, high > 0: about pi/4 where the quotient is above tan(pi/8), then
  * t (1 + z p(z)), z = t^2, relative error 2^-45. */
-INLINE f64x16 v_atan_quotient(f64x16 low, f64x16 high) {
+INLINE f64x16 v_atan_quotient_brief(f64x16 low, f64x16 high) {
     i64x16 upper = low > high * 0x1.a827999fcef32p-2;
     f64x16 t = v_select(upper, low - high, low) / v_select(upper, low + high, high), z = t * t;
     f64x16 p = v_splat(0x1.fa1fcc87282ffp-6);
@@ -156,7 +156,7 @@ INLINE f32x16 v_atan2(f32x16 y, f32x16 x) {
     high = v_select(v_mask64(both), v_splat(1.0), high);
     i64x16 infinite = v_mask64(v_is_inf(v_f32(high)));
     low = v_select(infinite, v_splat(0.0), low), high = v_select(infinite, v_splat(1.0), high);
-    f64x16 angle = v_atan_quotient(low, high);
+    f64x16 angle = v_atan_quotient_brief(low, high);
     angle = v_select(v_mask64(swap), 0x1.921fb54442d18p+0 - angle, angle);
     angle = v_select(v_mask64((i32x16)x < 0), 0x1.921fb54442d18p+1 - angle, angle);
     f32x16 result = v_copysign(v_f32(angle), y);
@@ -168,7 +168,7 @@ INLINE f32x16 v_atan(f32x16 x) {
     i64x16 swap = a > 1.0, infinite = a == (double)V_INF;
     f64x16 low = v_select(swap, v_select(infinite, v_splat(0.0), one), a);
     f64x16 high = v_select(swap & ~infinite, a, one);
-    f64x16 angle = v_atan_quotient(low, high);
+    f64x16 angle = v_atan_quotient_brief(low, high);
     angle = v_select(swap, 0x1.921fb54442d18p+0 - angle, angle);
     return v_copysign(v_f32(angle), x);
 }
