@@ -28,7 +28,7 @@ from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_resu
 from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "gemm.h", "gemm_column.h", "window.h", "conv.h", "hash.h")
+HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h", "hash.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:

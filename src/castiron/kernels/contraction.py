@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from castiron.kernels import elementwise, scalar
 from castiron.kernels.scalar import Instr
-from castiron.kernels.writer import LANES, REGISTER, Extent, View, Writer, add, at, mul
+from castiron.kernels.writer import LANES, MEMORY, REGISTER, Extent, View, Writer, add, at, mul
 
 #: Bytes of weights that are worth a part of their own where a product is computed in parts.
 SLAB_BYTES = 8 << 20
@@ -119,30 +119,11 @@ def _batches(w: Writer, axes: list[elementwise.Axis], sizes: tuple[Extent, ...],
             _batches(w, axes[1:], sizes, views, tuple(moved), mnk)
         return
     out, a, b = (at(v.pointer, offset) for v, offset in zip(views, offsets, strict=True))
-    m, n, k = mnk
     dtype = views[0].dtype
-    j = w.fresh("j")
-    with w.loop(m) as i:
-        with w.block(f"for (i64 {j} = 0; {j} < {n}; {j} += {LANES})"):
-            acc, count, kk = w.fresh("acc"), w.fresh("n"), w.fresh("k")
-            w.line(f"{REGISTER[dtype]} {acc} = ({REGISTER[dtype]})0;")
-            w.line(f"const i64 {count} = {n} - {j} < {LANES} ? {n} - {j} : {LANES};")
-            with w.block(f"if ({count} == {LANES})"):
-                with w.block(f"for (i64 {kk} = 0; {kk} < {k}; {kk}++)"):
-                    term = f"v_load({b} + {mul(kk, n)} + {j})"
-                    w.line(_accumulate(acc, f"*{at(a, mul(i, k), kk)}", term, dtype))
-                w.line(f"v_store({at(out, mul(i, n), j)}, {acc});")
-            with w.block("else"):
-                with w.block(f"for (i64 {kk} = 0; {kk} < {k}; {kk}++)"):
-                    term = f"v_load_n({b} + {mul(kk, n)} + {j}, {count})"
-                    w.line(_accumulate(acc, f"*{at(a, mul(i, k), kk)}", term, dtype))
-                w.line(f"v_store_n({at(out, mul(i, n), j)}, {acc}, {count});")
-
-
-def _accumulate(acc: str, x: str, term: str, dtype: str) -> str:
-    if dtype in scalar.FLOATS:
-        return f"{acc} = v_fma(v_splat({x}), {term}, {acc});"
-    return f"{acc} += {x} * {term};"
+    combine = "v_fma(x, y, sum)" if dtype in scalar.FLOATS else "((x) * (y) + (sum))"
+    name = w.define("product_", f"#define @_combine(x, y, sum) {combine}\n"
+                    f"PRODUCT_DEFINE(@, {MEMORY[dtype]}, {REGISTER[dtype]}, @_combine)")
+    w.line(f"{name}({', '.join(map(str, mnk))}, {a}, {b}, {out});")
 
 
 def pack(w: Writer, out: View, b: View, groups: int) -> None:

@@ -71,7 +71,7 @@ def expression(op: str, operands: list[str], operand_dtypes: list[str], dtype: s
         mask = operands[0] if dtype in ("f32", "i32", "u32", "bool") else (
             f"__builtin_convertvector({operands[0]}, {_mask_type(dtype)})")
         return f"({mask} ? {operands[1]} : {operands[2]})"
-    if op in _ONE_SIDED and source == "f32":
+    if op in _ONE_SIDED and source in FLOATS:
         x, bound = sorted(operands, key=lambda operand: isinstance(operand, Number))
         if isinstance(bound, Number):
             return f"{_ONE_SIDED[op]}({bound}, {x})"

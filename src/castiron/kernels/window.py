@@ -53,7 +53,7 @@ class Windows:
 
 def reduce(w: Writer, kind: str, out: View, x: View, windows: Windows) -> None:
     """out = each window's largest element (NaN passed over) or its sum."""
-    low = "-__FLT_MAX__" if x.dtype == "f32" else number(LIMITS[x.dtype][0], x.dtype)
+    low = {"f32": "-__FLT_MAX__", "f64": "-__DBL_MAX__"}.get(x.dtype) or number(LIMITS[x.dtype][0], x.dtype)
     start, combine = {"max": (low, "v_greater(element, result)" if x.dtype in scalar.FLOATS else
                               "(element > result ? element : result)"),
                       "sum": ("0", "result + element")}[kind]

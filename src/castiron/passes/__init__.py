@@ -10,17 +10,17 @@ from castiron.errors import OutputError
 from castiron.ir import Graph, in_bodies, print_graph
 from castiron.passes.check import check
 from castiron.passes.control import control
-from castiron.passes.demote import demote
 from castiron.passes.fold import fold
 from castiron.passes.fuse import fuse
 from castiron.passes.hoist import hoist
+from castiron.passes.layout import layout
 from castiron.passes.lower import lower
 from castiron.passes.pack import pack
 from castiron.passes.share import share
 from castiron.passes.simplify import simplify
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
-    control, demote, lower, fold, control, simplify, pack, fold, hoist, fuse, share)
+    control, lower, fold, control, simplify, layout, simplify, pack, fold, hoist, fuse, share)
 
 
 def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE, dump: str | Path | None = None,
