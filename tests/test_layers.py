@@ -15,7 +15,7 @@ LAYERS = (
     {"errors"},
     {"ir"},
     {"ops"},
-    {"interp", "samples", "targets"},
+    {"interp", "samples", "strings", "targets"},
     {"frontends", "passes"},
     {"kernels"},
     {"program", "rows"},

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from castiron import frontends, interp, native, passes, verify
+from castiron import frontends, interp, native, passes, strings, verify
 from castiron.emit import emit
 from castiron.errors import CastironError, ModelError, ShapeError
 from castiron.frontends import WHOLE, Selection
-from castiron.ir import Graph, Label
+from castiron.ir import Graph, Label, TensorType
 from castiron.model_data import Facts, Golden, model_go
 from castiron.packagers import executable, go_module
 from castiron.plan import plan
@@ -92,13 +92,15 @@ class Session:
     def __call__(self, *arrays: np.ndarray, **named: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs by name. ShapeError for an input that is missing, unknown or doesn't fit; the states stay
         as they are then."""
-        states = self._compiled.source.states
-        own = [name for name in self._compiled.source.inputs if name not in {state.input for state in states}]
+        source = self._compiled.source
+        states = source.states
+        own = [name for name in source.inputs if name not in {state.input for state in states}]
         if len(arrays) > len(own):
             raise ShapeError(f"{len(arrays)} inputs; the model has {', '.join(own)}")
-        results = self._compiled.run({**self.states, **dict(zip(own, arrays, strict=False)), **named})
+        fed = strings.numbered(source, {**dict(zip(own, arrays, strict=False)), **named})
+        results = self._compiled.run({**self.states, **fed})
         self.states = {state.input: results.pop(state.output) for state in states}
-        return results
+        return strings.spelled(source, results)
 
 
 @dataclass(frozen=True)
@@ -263,12 +265,19 @@ def check(path: str | Path, selection: Selection = WHOLE) -> Findings:
         graph = load(path, selection)
         states = {state.input: repr(graph.inputs[state.input].type) for state in graph.states}
         becoming = {state.output for state in graph.states}
-        ends = [{name: repr(value.type) for name, value in graph.inputs.items() if name not in states},
-                {name: repr(value.type) for name, value in graph.outputs.items() if name not in becoming}, states]
+        ends = [{name: type_text(graph, name, value.type) for name, value in graph.inputs.items() if name not in states},
+                {name: type_text(graph, name, value.type) for name, value in graph.outputs.items()
+                 if name not in becoming}, states]
         plan(passes.run(graph), Weights())
     except CastironError as error:
         return Findings(frontend.DESCRIPTION, signatures, *ends, error)
     return Findings(frontend.DESCRIPTION, signatures, *ends, None)
+
+
+def type_text(graph: Graph, name: str, type: TensorType) -> str:
+    """The type of an input, output or label of a graph: ``f32[batch,10]``, ``string[batch] of 12 words``."""
+    words = graph.vocabularies.get(name)
+    return repr(type) if words is None else f"{repr(type).replace('i64', 'string', 1)} of {len(words)} words"
 
 
 def signatures(path: str | Path) -> Mapping[str, Any]:
@@ -278,13 +287,16 @@ def signatures(path: str | Path) -> Mapping[str, Any]:
 
 
 def inspect(path: str | Path, selection: Selection = WHOLE) -> list[dict]:
-    """The nodes of a model file in the source's order: label, op, dtype, shape, role."""
+    """The nodes of a model file in the source's order: label, op, dtype, shape, role, and ``words`` of strings."""
     graph = load(path, selection)
 
     def node(name: str, label: Label) -> dict:
         type = label.value.type if label.value else None
-        return {"label": name, "op": label.op, "dtype": type and str(type.dtype.numpy),
+        words = graph.vocabularies.get(name)
+        listed = {} if words is None else {"words": list(words)}
+        return {"label": name, "op": label.op,
+                "dtype": type and ("string" if words is not None else str(type.dtype.numpy)),
                 "shape": type and [d if isinstance(d, int) else str(d) for d in type.shape],
-                "role": graph.roles.get(name)}
+                "role": graph.roles.get(name)} | listed
 
     return [node(name, label) for name, label in graph.labels.items()]

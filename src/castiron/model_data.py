@@ -49,27 +49,32 @@ def model_go(facts: Facts, source: Graph, programs: Mapping[str, Program]) -> st
         "Verified": quote(facts.verified), "Tolerance": repr(facts.tolerance),
     }
     first = 0
+    vocabularies = {words: i for i, words in enumerate(dict.fromkeys(source.vocabularies.values()))}
+    words = {name: f"&words{vocabularies[words]}" for name, words in source.vocabularies.items()}
     for name, program in programs.items():
-        fields[name.capitalize()] = "&" + _program(program, first)
+        fields[name.capitalize()] = "&" + _program(program, first, words, source.columns)
         first += len(program.steps)
     fields["States"] = _ints(programs["fast"].states, 64)
-    fields["Labels"] = _list("engine.Label", _labels(source, programs.get("trace")))
+    fields["Labels"] = _list("engine.Label", _labels(source, programs.get("trace"), words))
     fields["Golden"] = _list("engine.Golden", (
         f"{{Symbols: {_ints(g.symbols, 64)}, Inputs: {_ints(g.inputs, 64)}, Outputs: {_ints(g.outputs, 64)}}}"
         for g in facts.golden))
     body = "".join(f"\t{key}: {value},\n" for key, value in fields.items())
-    return f"{_HEADER}// Model is the model.\nvar Model = engine.Model{{\n{body}}}\n"
+    declared = "".join(f"var words{i} = engine.Vocabulary{{Words: {_list('string', map(quote, listed))}}}\n\n"
+                       for listed, i in vocabularies.items())
+    return f"{_HEADER}{declared}// Model is the model.\nvar Model = engine.Model{{\n{body}}}\n"
 
 
-def _program(program: Program, first_entry: int) -> str:
+def _program(program: Program, first_entry: int, words: Mapping[str, str], columns: Mapping[str, Iterable[str]]) -> str:
+    """``words`` names the Go variables with the words of strings."""
     symbols = (*program.symbols, *program.derived)
     fields = {
         "Symbols": _list("string", map(quote, symbols)),
         "Derived": _list("engine.Derived", (_derived(atom, symbols) for atom in program.derived)),
         "Buffers": _list("engine.Buffer", (_buffer(b, symbols) for b in program.buffers)),
         "Steps": _list("engine.Step", (_step(s, first_entry + i, symbols) for i, s in enumerate(program.steps))),
-        "Inputs": _list("engine.Port", map(_port, program.inputs)),
-        "Outputs": _list("engine.Port", map(_port, program.outputs)),
+        "Inputs": _list("engine.Port", (_port(port, words, {}) for port in program.inputs)),
+        "Outputs": _list("engine.Port", (_port(port, words, columns) for port in program.outputs)),
         "ScratchBytes": str(program.scratch_bytes),
         "RowWise": str(program.row_wise).lower(),
     }
@@ -95,8 +100,13 @@ def _step(step: Step, entry: int, symbols: tuple[str, ...]) -> str:
             f"Rows: engine.Dim{_dim(rows, symbols)}, Block: {block}, TileNanos: {step.tile_nanos}}}")
 
 
-def _port(port: Port) -> str:
-    return f"{{Name: {quote(port.name)}, Label: {quote(port.label)}, Buffer: {port.buffer}}}"
+def _port(port: Port, words: Mapping[str, str], columns: Mapping[str, Iterable[str]]) -> str:
+    fields = [f"Name: {quote(port.name)}", f"Label: {quote(port.label)}", f"Buffer: {port.buffer}"]
+    if port.name in words:
+        fields.append(f"Words: {words[port.name]}")
+    if port.name in columns:
+        fields.append(f"Columns: {_list('string', map(quote, columns[port.name]))}")
+    return "{" + ", ".join(fields) + "}"
 
 
 def _dim(dim: Dim, symbols: tuple[str, ...]) -> str:
@@ -107,7 +117,7 @@ def _dim(dim: Dim, symbols: tuple[str, ...]) -> str:
         for monomial, coefficient in terms) + "}"
 
 
-def _labels(source: Graph, trace: Program | None) -> Iterable[str]:
+def _labels(source: Graph, trace: Program | None, words: Mapping[str, str]) -> Iterable[str]:
     for name, label in source.labels.items():
         value = label.value
         fields = [f"Name: {quote(name)}", f"Op: {quote(label.op)}"]
@@ -116,6 +126,8 @@ def _labels(source: Graph, trace: Program | None) -> Iterable[str]:
         if value is not None:
             fields.append(f"DType: {_dtype(value.type.dtype)}")
             fields.append(f"Shape: {_list('string', (quote(str(d)) for d in value.type.shape))}")
+        if name in words:
+            fields.append(f"Words: {words[name]}")
         if name in source.roles:
             fields.append(f"Role: {quote(source.roles[name])}")
         yield "{" + ", ".join(fields) + "}"

@@ -71,12 +71,14 @@ def _config(path: Path) -> Any:
 @dataclass(frozen=True)
 class Part:
     """Which part of a model to run: a signature by name, labels to fetch, and values by label that are fed in
-    every call. ``cuts`` says that inputs or outputs are not the model's own."""
+    every call. ``cuts`` says that inputs or outputs are not the model's own; ``columns`` are the keys of maps, by the
+    output that consists of such."""
 
     outputs: Sequence[str]
     signature: str | None = None
     cuts: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def _keras(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.ndarray]:
@@ -158,10 +160,18 @@ def _onnx(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.n
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    kinds = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
+    kinds = {"tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(string)": object}
     feeds = {i.name: inputs[i.name].astype(kinds.get(i.type, inputs[i.name].dtype))
              for i in session.get_inputs() if i.name in inputs}
-    return session.run(list(part.outputs), feeds)
+    results = session.run(list(part.outputs), feeds)
+    return [_matrix(result, part.columns[name]) if name in part.columns else result
+            for name, result in zip(part.outputs, results, strict=True)]
+
+
+def _matrix(rows: Sequence[Mapping[Any, float]], columns: Sequence[str]) -> np.ndarray:
+    """Maps with the same keys as a matrix of their values."""
+    texts = [{str(key): value for key, value in row.items()} for row in rows]
+    return np.array([[row[column] for column in columns] for row in texts], np.float32).reshape(-1, len(columns))
 
 
 _RUN = {"keras": _keras, "graphdef": _graphdef, "savedmodel": _savedmodel, "onnx": _onnx}
@@ -181,8 +191,15 @@ def main(arguments: Sequence[str]) -> None:
     computed = {}
     for number, inputs in sets.items():
         for i, array in enumerate(_RUN[format](Path(model), inputs, wanted)):
-            computed[f"{number}/{i}"] = np.asarray(array)
+            computed[f"{number}/{i}"] = _plain(np.asarray(array))
     np.savez(results, **computed)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """An array of strings, or their bytes, as one of NumPy's own."""
+    if array.dtype != object:
+        return array
+    return array.astype(bytes if all(isinstance(item, bytes) for item in array.flat) else str)
 
 
 if __name__ == "__main__":

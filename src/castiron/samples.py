@@ -25,7 +25,7 @@ FEW_KINDS = ((1, 1.0), (2, 1.0), (1, 30.0), (1, None))
 
 def samples(graph: Graph) -> list[Arrays]:
     """Random inputs at several sizes of the free dimensions, zeros, ones, large and small values; fewer where
-    they are large. States have their initial values."""
+    they are large. States have their initial values. Strings are any of the words, or none of them."""
     rng = np.random.default_rng(20)
     large = sum(array.size for array in _inputs(graph, rng, 1, 0.0).values()) > MANY_ELEMENTS
     return [_inputs(graph, rng, size, scale) for size, scale in (FEW_KINDS if large else KINDS)]
@@ -40,7 +40,9 @@ def _inputs(graph: Graph, rng: np.random.Generator, size: int, scale: float | No
     symbols = {s: size + i if size else 0 for i, s in enumerate(graph.symbols)}
     _enlarge(symbols, graph, min(size, 1))
     initial = {state.input: state.initial for state in graph.states}
-    return {name: initial.get(name, _array(rng, v.type, symbols, scale)) for name, v in graph.inputs.items()}
+    words = {name: len(words) for name, words in graph.vocabularies.items()}
+    return {name: initial.get(name, _array(rng, v.type, symbols, scale, words.get(name)))
+            for name, v in graph.inputs.items()}
 
 
 def _enlarge(symbols: dict[str, int], graph: Graph, least_size: int) -> None:
@@ -54,9 +56,12 @@ def _enlarge(symbols: dict[str, int], graph: Graph, least_size: int) -> None:
             symbols.update((s, symbols[s] + 1) for s in dim.symbols)
 
 
-def _array(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, int], scale: float | None) -> np.ndarray:
+def _array(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, int], scale: float | None,
+           words: int | None) -> np.ndarray:
     shape = tuple(evaluate(dim, symbols) for dim in type.shape)
     dtype = type.dtype.numpy
+    if words is not None:
+        return rng.integers(-1, words, shape) if scale else np.full(shape, -1 if scale is None else min(words, 1) - 1)
     if scale is None:
         return np.ones(shape, dtype)
     if dtype.kind == "f":

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from castiron import interp, oracle
-from castiron.errors import VerifyError
+from castiron import interp, oracle, strings
+from castiron.errors import ShapeError, VerifyError
 from castiron.frontends import WHOLE, Selection
 from castiron.ir import Graph
 from castiron.samples import Arrays, samples
@@ -59,6 +59,7 @@ class Reference:
         self._own = [name for name in graph.outputs if name not in ends]
         self._part = json.dumps({
             "outputs": self._own, "signature": selection.signature, "cuts": selection.cuts,
+            "columns": {name: list(columns) for name, columns in graph.columns.items()},
             "fixed": {label: array.tolist() for label, array in selection.fixed.items()}})
         self._framework = oracle.available(format) if framework else None
         self.source, self.note = self._framework or "the interpreter", ""
@@ -75,7 +76,8 @@ class Reference:
 
     def _feeds(self) -> Arrays:
         states = {state.input for state in self._graph.states}
-        return {f"{i}/{k}": a for i, sample in enumerate(self.samples) for k, a in sample.items() if k not in states}
+        return {f"{i}/{k}": a for i, sample in enumerate(self.samples)
+                for k, a in strings.spelled(self._graph, sample).items() if k not in states}
 
     def _key(self, digest: str) -> str:
         parts = [digest, self._format, self._framework, Path(oracle.__file__).read_bytes(), self._part]
@@ -98,7 +100,7 @@ class Reference:
         if self._framework:
             try:
                 return self._from_framework()
-            except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+            except (OSError, ValueError, KeyError, ShapeError, subprocess.TimeoutExpired) as error:
                 said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
                 self.note = f"{self.source} can't run it: {said[:200]}{'…' if len(said) > 200 else ''}"
                 self.source = "the interpreter"
@@ -112,7 +114,8 @@ class Reference:
 
     def _from_framework(self) -> list[Arrays]:
         with np.load(cache.fetch(self._kept, self._wait)) as arrays:
-            results = [{name: arrays[f"{i}/{k}"] for k, name in enumerate(self._own)} for i in range(len(self.samples))]
+            results = [strings.numbered(self._graph, {name: arrays[f"{i}/{k}"] for k, name in enumerate(self._own)})
+                       for i in range(len(self.samples))]
         rest = [name for name in self._graph.outputs if name not in self._own]
         return [own | (self._interpreted(sample, rest) if rest else {})
                 for own, sample in zip(results, self.samples, strict=True)]

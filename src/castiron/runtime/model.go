@@ -27,6 +27,11 @@ type Port struct {
 	Name, Label string
 	DType       string
 	Shape       []string
+	// Words are the strings that the model tells apart, of an input; of an output all that it may hold.
+	// They are nil for types other than "string".
+	Words []string
+	// Columns are names of the last dimension's elements, nil without such.
+	Columns []string
 }
 
 // Name returns the model's name.
@@ -42,6 +47,9 @@ func Operations() []Operation {
 	for i := range labels {
 		l := &labels[i]
 		operations[i] = Operation{l.Name, l.Op, l.DType.String(), slices.Clone(l.Shape), l.Role}
+		if l.Words != nil {
+			operations[i].DType = engine.String.String()
+		}
 	}
 	return operations
 }
@@ -66,7 +74,10 @@ func portsOf(p *engine.Program, ports []engine.Port) []Port {
 		for j, d := range b.Shape {
 			shape[j] = d.Text(p.Symbols)
 		}
-		list[i] = Port{port.Name, port.Label, b.DType.String(), shape}
+		list[i] = Port{Name: port.Name, Label: port.Label, DType: b.DType.String(), Shape: shape, Columns: slices.Clone(port.Columns)}
+		if port.Words != nil {
+			list[i].DType, list[i].Words = engine.String.String(), slices.Clone(port.Words.Words)
+		}
 	}
 	return list
 }

@@ -24,6 +24,8 @@ func TestNewTensorAndValue(t *testing.T) {
 		{[][][]uint16{{{1}, {2}}}, "uint16[1,2,1]", [][][]uint16{{{1}, {2}}}},
 		{[][]float32{}, "float32[0,0]", [][]float32{}},
 		{[]uint{3}, "uint64[1]", []uint64{3}},
+		{"text", "string[]", "text"},
+		{[][]string{{"a", "b"}, {"b", ""}}, "string[2,2]", [][]string{{"a", "b"}, {"b", ""}}},
 	}
 	for _, test := range tests {
 		got, err := NewTensor(test.in)
@@ -37,9 +39,30 @@ func TestNewTensorAndValue(t *testing.T) {
 	}
 }
 
+func TestStrings(t *testing.T) {
+	tensor, err := FromStrings([]string{"a", "b", "a"}, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Strings(tensor); err != nil || !reflect.DeepEqual(got, []string{"a", "b", "a"}) {
+		t.Error(got, err)
+	}
+	var dtype *DTypeError
+	if _, err := Elements[int64](tensor); !errors.As(err, &dtype) {
+		t.Error(err)
+	}
+	if got := tensor.Float32s(); got != nil {
+		t.Error(got)
+	}
+	var shape *ShapeError
+	if _, err := FromStrings([]string{"a"}, 2); !errors.As(err, &shape) {
+		t.Error(err)
+	}
+}
+
 func TestNewTensorErrors(t *testing.T) {
 	var dtype *DTypeError
-	for _, bad := range []any{nil, "text", complex(1, 2), []string{"a"}, map[int]int{}, struct{}{}, []any{1.5}} {
+	for _, bad := range []any{nil, complex(1, 2), []any{"a"}, map[int]int{}, struct{}{}, []any{1.5}} {
 		if _, err := NewTensor(bad); !errors.As(err, &dtype) {
 			t.Errorf("%v: %v", bad, err)
 		}

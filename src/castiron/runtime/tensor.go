@@ -8,7 +8,7 @@ import (
 	"castiron.model/internal/engine"
 )
 
-// A Tensor is a dense array of numbers or bools, in row-major order.
+// A Tensor is a dense array of numbers, bools or strings, in row-major order.
 type Tensor struct {
 	tensor engine.Tensor
 }
@@ -22,10 +22,10 @@ var dtypes = map[reflect.Kind]engine.DType{
 	reflect.Float32: engine.F32, reflect.Float64: engine.F64,
 	reflect.Int8: engine.I8, reflect.Int16: engine.I16, reflect.Int32: engine.I32, reflect.Int64: engine.I64,
 	reflect.Uint8: engine.U8, reflect.Uint16: engine.U16, reflect.Uint32: engine.U32, reflect.Uint64: engine.U64,
-	reflect.Int: engine.I64, reflect.Uint: engine.U64, reflect.Bool: engine.Bool,
+	reflect.Int: engine.I64, reflect.Uint: engine.U64, reflect.Bool: engine.Bool, reflect.String: engine.String,
 }
 
-// NewTensor copies a value into a tensor: a number or bool, or slices or arrays of them, nested to
+// NewTensor copies a value into a tensor: a number, bool or string, or slices or arrays of them, nested to
 // any depth, as in [][]float32. It fails with a [DTypeError] for other types and with a [ShapeError]
 // if the rows are not all of one length.
 func NewTensor(value any) (*Tensor, error) {
@@ -41,9 +41,12 @@ func NewTensor(value any) (*Tensor, error) {
 	}
 	dtype, ok := dtypes[element.Kind()]
 	if !ok {
-		return nil, &DTypeError{Label: "NewTensor", Got: fmt.Sprintf("%T", value), Want: "numbers or bools"}
+		return nil, &DTypeError{Label: "NewTensor", Got: fmt.Sprintf("%T", value), Want: "numbers, bools or strings"}
 	}
 	t := engine.NewTensor(dtype, shape)
+	if dtype == engine.String {
+		t.Words = &engine.Vocabulary{}
+	}
 	rest, err := fill(t, t.Data, v, 0)
 	if err == nil && len(rest) != 0 {
 		err = ragged(t, v)
@@ -58,7 +61,7 @@ func NewTensor(value any) (*Tensor, error) {
 func fill(t engine.Tensor, data []byte, v reflect.Value, depth int) ([]byte, error) {
 	if depth == len(t.Shape) {
 		size := int(t.DType.Size())
-		store(engine.Tensor{DType: t.DType, Data: data[:size]}, v)
+		store(engine.Tensor{DType: t.DType, Data: data[:size], Words: t.Words}, v)
 		return data[size:], nil
 	}
 	if int64(v.Len()) != t.Shape[depth] {
@@ -104,6 +107,8 @@ func store(t engine.Tensor, v reflect.Value) {
 		engine.Elements[uint64](t)[0] = v.Uint()
 	case engine.Bool:
 		engine.Elements[bool](t)[0] = v.Bool()
+	case engine.String:
+		engine.Elements[int64](t)[0] = t.Words.Add(v.String())
 	}
 }
 
@@ -132,8 +137,40 @@ func Elements[T Element](t *Tensor) ([]T, error) {
 	return engine.Elements[T](t.tensor), nil
 }
 
+// FromStrings returns a tensor of the given shape that holds strings, which are in row-major order. It fails with
+// a [ShapeError] if their number does not fit the shape.
+func FromStrings(data []string, shape ...int) (*Tensor, error) {
+	words := &engine.Vocabulary{}
+	numbers := make([]int64, len(data))
+	for i, s := range data {
+		numbers[i] = words.Add(s)
+	}
+	t, err := FromSlice(numbers, shape...)
+	if err == nil {
+		t.tensor.DType, t.tensor.Words = engine.String, words
+	}
+	return t, err
+}
+
+// Strings returns a copy of the tensor's elements in row-major order. It fails with a [DTypeError] if they are
+// not strings.
+func Strings(t *Tensor) ([]string, error) {
+	if t.tensor.DType != engine.String {
+		return nil, &DTypeError{Label: "Strings", Got: t.DType(), Want: engine.String.String()}
+	}
+	return t.strings(), nil
+}
+
+func (t *Tensor) strings() []string {
+	list := make([]string, t.Len())
+	for i, number := range engine.Elements[int64](t.tensor) {
+		list[i] = t.tensor.Words.Word(number)
+	}
+	return list
+}
+
 // Float32s returns the tensor's elements as float32, in row-major order: the tensor's own memory if
-// that is their type. Bools become 0 and 1.
+// that is their type. Bools become 0 and 1. It returns nil for strings.
 func (t *Tensor) Float32s() []float32 {
 	tensor := t.tensor
 	if tensor.DType == engine.Bool {
@@ -182,11 +219,13 @@ func (t *Tensor) Value() any {
 		return nest(t, engine.Elements[uint32](t.tensor))
 	case engine.U64:
 		return nest(t, engine.Elements[uint64](t.tensor))
+	case engine.String:
+		return nest(t, t.strings())
 	}
 	return nest(t, engine.Elements[bool](t.tensor))
 }
 
-func nest[T Element](t *Tensor, elements []T) any {
+func nest[T any](t *Tensor, elements []T) any {
 	shape := t.Shape()
 	if len(shape) == 0 {
 		return elements[0]

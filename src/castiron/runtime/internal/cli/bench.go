@@ -61,7 +61,8 @@ func bench(env *Environment, args *arguments) error {
 	return nil
 }
 
-// prepare returns one prediction on random rows: normal floats, and zeros for other types. Free
+// prepare returns one prediction on random rows: normal floats, strings that are the first word, and zeros for other
+// types. Free
 // dimensions but the first are as in the first example of the selftest.
 func prepare(e *engine.Engine, batch int64) (call func(), err error) {
 	m := e.Model()
@@ -83,6 +84,7 @@ func prepare(e *engine.Engine, batch int64) (call func(), err error) {
 			return nil, &engine.SizeError{Label: s.Name, Reason: "no tensor"}
 		}
 		t := engine.NewTensor(s.DType, shape)
+		t.Words = s.Words
 		if s.DType == engine.F32 {
 			for i := range t.Len() {
 				engine.Elements[float32](t)[i] = float32(random.NormFloat64())

@@ -32,13 +32,13 @@ func inspect(env *Environment, args *arguments) error {
 			rows = append(rows, []string{l.Name, l.Op, "", "", ""})
 			continue
 		}
-		rows = append(rows, []string{l.Name, l.Op, l.DType.String(), shapeText(l.Shape), l.Role})
+		rows = append(rows, []string{l.Name, l.Op, typeText(l.DType, l.Words), shapeText(l.Shape), l.Role})
 	}
 	text := table(rows)
 	rows = [][]string{{"SIGNATURE", "NAME", "DTYPE", "SHAPE", "LABEL"}}
 	for _, group := range signature(m) {
 		for _, s := range group.specs {
-			rows = append(rows, []string{group.role, s.Name, s.DType.String(), shapeText(s.ShapeText()), s.Label})
+			rows = append(rows, []string{group.role, s.Name, typeText(s.DType, s.Words), shapeText(s.ShapeText()), s.Label})
 		}
 	}
 	_, err := env.Stdout.Write([]byte(text + "\n" + table(rows)))
@@ -58,6 +58,14 @@ func signature(m *engine.Model) []role {
 		roles = append(roles, role{"state", m.Fast.Specs(m.StateInputs())}, role{"next state", m.Fast.Specs(m.StateOutputs())})
 	}
 	return roles
+}
+
+// typeText names a type, of strings with how many words there are for them.
+func typeText(dtype engine.DType, words *engine.Vocabulary) string {
+	if words == nil {
+		return dtype.String()
+	}
+	return fmt.Sprintf("%s (%d words)", engine.String, len(words.Words))
 }
 
 func shapeText(dims []string) string { return "[" + strings.Join(dims, ",") + "]" }
@@ -92,7 +100,8 @@ func inspectJSON(m *engine.Model) []byte {
 	b = append(b, "  \"labels\": [\n"...)
 	for i := range m.Labels {
 		l := &m.Labels[i]
-		b = appendNode(b, [][2]string{{"label", l.Name}, {"op", l.Op}, {"dtype", l.DType.String()}}, l.Shape)
+		b = appendNode(b, [][2]string{{"label", l.Name}, {"op", l.Op}, {"dtype", typeName(l.DType, l.Words)}}, l.Shape)
+		b = appendWords(b, l.Words)
 		b = codec.AppendString(append(b, ", \"role\": "...), l.Role)
 		b = append(b, "},\n"...)
 	}
@@ -104,7 +113,9 @@ func inspectJSON(m *engine.Model) []byte {
 		b = fmt.Appendf(b, ",\n  \"%ss\": [\n", strings.ReplaceAll(group.role, " ", "_"))
 		for i := range group.specs {
 			s := &group.specs[i]
-			b = appendNode(b, [][2]string{{"name", s.Name}, {"label", s.Label}, {"dtype", s.DType.String()}}, s.ShapeText())
+			b = appendNode(b, [][2]string{{"name", s.Name}, {"label", s.Label}, {"dtype", typeName(s.DType, s.Words)}}, s.ShapeText())
+			b = appendWords(b, s.Words)
+			b = appendTexts(b, "columns", s.Columns)
 			b = append(b, "},\n"...)
 		}
 		if len(group.specs) > 0 {
@@ -113,6 +124,36 @@ func inspectJSON(m *engine.Model) []byte {
 		b = append(b, "  ]"...)
 	}
 	return append(b, "\n}\n"...)
+}
+
+// typeName names a type.
+func typeName(dtype engine.DType, words *engine.Vocabulary) string {
+	if words != nil {
+		return engine.String.String()
+	}
+	return dtype.String()
+}
+
+func appendWords(b []byte, words *engine.Vocabulary) []byte {
+	if words == nil {
+		return b
+	}
+	return appendTexts(b, "words", words.Words)
+}
+
+// appendTexts writes a member that is an array of texts, unless there are none.
+func appendTexts(b []byte, key string, texts []string) []byte {
+	if len(texts) == 0 {
+		return b
+	}
+	b = append(codec.AppendString(append(b, ", "...), key), ": ["...)
+	for i, text := range texts {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = codec.AppendString(b, text)
+	}
+	return append(b, ']')
 }
 
 // appendNode writes an object without its end: texts, and a shape of numbers where dimensions are

@@ -90,8 +90,11 @@ func largestError(got, want engine.Tensor) float64 {
 }
 
 func float64s(t engine.Tensor) []float64 {
-	if t.DType == engine.Bool {
+	switch t.DType {
+	case engine.Bool:
 		t.DType = engine.U8
+	case engine.String:
+		t.DType = engine.I64
 	}
 	t, _ = engine.Cast("", t, engine.F64)
 	return engine.Elements[float64](t)

@@ -26,9 +26,11 @@ func parseBool(cell []byte) (value, ok bool) {
 }
 
 // storeNumber parses text to element i of t; it reports whether the text is a number of t's type.
-// Integers may be written as 3.0 or 3e0, and bools as 0 and 1.
+// Integers may be written as 3.0 or 3e0, and bools as 0 and 1. Of strings any text is one.
 func storeNumber(t engine.Tensor, i int, s []byte) bool {
 	switch t.DType {
+	case engine.String:
+		engine.Elements[int64](t)[i] = t.Words.Number(s)
 	case engine.F32:
 		v, n := scanFloat32(s)
 		if n == 0 || n != len(s) {
@@ -126,6 +128,8 @@ func appendElement(b []byte, t engine.Tensor, i int, spell spelling) []byte {
 		return strconv.AppendUint(b, uint64(engine.Elements[uint32](t)[i]), 10)
 	case engine.U64:
 		return strconv.AppendUint(b, engine.Elements[uint64](t)[i], 10)
+	case engine.String:
+		return spell.text(b, t.Words.Word(engine.Elements[int64](t)[i]))
 	}
 	return strconv.AppendBool(b, engine.Elements[bool](t)[i])
 }

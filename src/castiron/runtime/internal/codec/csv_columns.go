@@ -1,7 +1,9 @@
 package codec
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"castiron.model/internal/engine"
@@ -22,8 +24,14 @@ func (c *CSVReader) plan(first []string) error {
 	if err := c.rowShapes(len(first)); err != nil {
 		return err
 	}
-	if c.Header && c.byName(first) {
-		c.width = len(first)
+	// Text that stands where no string may is a name. Where strings may stand anywhere, only the inputs' names are.
+	text := func(i int) bool { return len(first[i]) > 0 && !isNumber(bytes.TrimSpace([]byte(first[i]))) }
+	strings := slices.ContainsFunc(c.inputs, func(in engine.Spec) bool { return in.DType == engine.String })
+	for i := range first {
+		c.Header = c.Header || !strings && text(i)
+	}
+	if named := first != nil && (c.Header || strings) && c.byName(first); named {
+		c.width, c.Header = len(first), true
 	} else {
 		for i := range c.inputs {
 			n, _ := engine.Count(c.shapes[i])
@@ -32,6 +40,9 @@ func (c *CSVReader) plan(first []string) error {
 			}
 		}
 		c.width = len(c.columns)
+		for i, to := range c.columns[:min(len(first), c.width)] {
+			c.Header = c.Header || strings && c.inputs[to.input].DType != engine.String && text(i)
+		}
 		if first != nil && len(first) != c.width {
 			c.rows = 1
 			return c.fault("%d columns, expected %d%s", len(first), c.width, c.whose())

@@ -52,7 +52,6 @@ func NewCSVReader(r io.Reader, inputs []engine.Spec) (*CSVReader, error) {
 		}
 		for _, cell := range cells {
 			first = append(first, string(cell))
-			c.Header = c.Header || len(cell) > 0 && !isNumber(cell)
 		}
 	}
 	if err := c.plan(first); err != nil {
@@ -71,7 +70,7 @@ func (c *CSVReader) Next(n int) ([]engine.Tensor, error) {
 	for i, in := range c.inputs {
 		elements, _ := engine.Count(c.shapes[i])
 		sizes[i] = int(elements * in.DType.Size())
-		tensors[i].DType = in.DType
+		tensors[i].DType, tensors[i].Words = in.DType, in.Words
 		tensors[i].Data = alignedBytes(min(n, firstBytes/max(sizes[i], 1)+1) * sizes[i])[:0]
 	}
 	rows := 0
@@ -147,6 +146,9 @@ func (c *CSVReader) parse(line []byte, tensors []engine.Tensor, sizes []int) err
 			continue
 		}
 		in := &c.inputs[to.input]
+		if in.DType != engine.String {
+			cells[i] = bytes.Trim(cells[i], " \t")
+		}
 		if !storeNumber(last(tensors[to.input], sizes[to.input]), int(to.element), cells[i]) {
 			return c.fault("column %d (%s): %s", i+1, c.columnName(i), complaint(cells[i], in.DType))
 		}
@@ -177,7 +179,7 @@ func parseFloats(line []byte, row []float32) bool {
 
 // last returns the last n bytes of a tensor as a tensor.
 func last(t engine.Tensor, n int) engine.Tensor {
-	return engine.Tensor{DType: t.DType, Data: t.Data[len(t.Data)-n:]}
+	return engine.Tensor{DType: t.DType, Data: t.Data[len(t.Data)-n:], Words: t.Words}
 }
 
 func complaint(cell []byte, dtype engine.DType) string {
@@ -215,7 +217,7 @@ func (c *CSVReader) whose() string {
 }
 
 // splitCells cuts a line at its commas. Cells may be in double quotes, with "" for a quote inside;
-// space around them is dropped.
+// space around them is dropped, but that within quotes is not.
 func splitCells(line []byte) (cells [][]byte, err error) {
 	for {
 		line = bytes.TrimLeft(line, " \t")
@@ -243,7 +245,7 @@ func splitCells(line []byte) (cells [][]byte, err error) {
 			cell = append(cell, '"')
 			rest = rest[1:]
 		}
-		cells = append(cells, bytes.Trim(cell, " \t"))
+		cells = append(cells, cell)
 		rest = bytes.TrimLeft(rest, " \t")
 		if len(rest) == 0 {
 			return cells, nil

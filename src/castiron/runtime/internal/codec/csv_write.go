@@ -69,19 +69,26 @@ func (c *csvWriter) endLine() {
 
 func (c *csvWriter) writeNames(widths []int) {
 	for i, out := range c.outputs {
-		name := out.Name
-		if strings.ContainsAny(name, ",\"\r\n") {
-			name = `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-		}
-		if widths[i] == 1 {
-			c.buffer = append(append(c.buffer, name...), ',')
-			continue
-		}
 		for k := range widths[i] {
-			c.buffer = fmt.Appendf(c.buffer, "%s.%d,", name, k)
+			name := out.Name
+			switch {
+			case len(out.Columns) == widths[i]:
+				name += "." + out.Columns[k]
+			case widths[i] > 1:
+				name = fmt.Sprintf("%s.%d", name, k)
+			}
+			c.buffer = append(appendCell(c.buffer, name), ',')
 		}
 	}
 	c.endLine()
+}
+
+// appendCell writes text, in quotes if it would be read as something else without.
+func appendCell(b []byte, text string) []byte {
+	if strings.ContainsAny(text, ",\"\r\n") || strings.TrimSpace(text) != text {
+		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+	}
+	return append(b, text...)
 }
 
 func (c *csvWriter) flush() error {

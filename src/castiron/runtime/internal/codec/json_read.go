@@ -167,7 +167,7 @@ func (s *slicer) next(n int) ([]engine.Tensor, error) {
 	for i, t := range s.all {
 		size := int64(len(t.Data)) / rows
 		part[i] = engine.Tensor{DType: t.DType, Shape: append([]int64{count}, t.Shape[1:]...),
-			Data: t.Data[s.at*size : (s.at+count)*size]}
+			Data: t.Data[s.at*size : (s.at+count)*size], Words: t.Words}
 	}
 	s.at += count
 	return part, nil

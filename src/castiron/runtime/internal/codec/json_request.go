@@ -110,7 +110,7 @@ func (f *feeder) named(name string) (engine.Tensor, error) {
 }
 
 func (f *feeder) value(spec engine.Spec) (engine.Tensor, error) {
-	t, err := f.tensor(spec.DType)
+	t, err := f.tensor(spec.DType, spec.Words)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", spec.Name, err)
 	}
@@ -205,13 +205,14 @@ type stack struct {
 	shape []int64
 	data  []byte
 	dtype engine.DType
+	words *engine.Vocabulary
 }
 
 // push adds a row, which is the count-th; it reports whether it fits the ones before.
 func (s stacks) push(name string, row engine.Tensor, count int) bool {
 	pile, ok := s[name]
 	if !ok {
-		pile = &stack{rows: count - 1, shape: row.Shape, dtype: row.DType, data: alignedBytes(64)[:0]}
+		pile = &stack{rows: count - 1, shape: row.Shape, dtype: row.DType, words: row.Words, data: alignedBytes(64)[:0]}
 		s[name] = pile
 		if count > 1 {
 			return false
@@ -240,7 +241,7 @@ func (s stacks) tensors() map[string]engine.Tensor {
 	tensors := make(map[string]engine.Tensor, len(s))
 	for name, pile := range s {
 		shape := append([]int64{int64(pile.rows)}, pile.shape...)
-		tensors[name] = engine.Tensor{DType: pile.dtype, Shape: shape, Data: pile.data}
+		tensors[name] = engine.Tensor{DType: pile.dtype, Shape: shape, Data: pile.data, Words: pile.words}
 	}
 	return tensors
 }

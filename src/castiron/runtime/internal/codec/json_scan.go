@@ -222,22 +222,23 @@ func (s *scanner) found() string {
 
 var errRagged = errors.New("rows of different lengths")
 
-// An array collects nested JSON arrays of numbers.
+// An array collects nested JSON arrays of numbers or strings.
 type array struct {
 	dtype engine.DType
+	words *engine.Vocabulary
 	data  []byte
 	// shape has -1 for dimensions whose length is not known yet; rank is -1 before the first number.
 	shape []int64
 	rank  int
 }
 
-// tensor reads a number or nested arrays of numbers.
-func (s *scanner) tensor(dtype engine.DType) (engine.Tensor, error) {
-	a := array{dtype: dtype, rank: -1, data: alignedBytes(64)[:0]}
+// tensor reads a number or nested arrays of numbers, or, with words, strings in their place.
+func (s *scanner) tensor(dtype engine.DType, words *engine.Vocabulary) (engine.Tensor, error) {
+	a := array{dtype: dtype, words: words, rank: -1, data: alignedBytes(64)[:0]}
 	if err := s.fill(&a, 0); err != nil {
 		return engine.Tensor{}, err
 	}
-	return engine.Tensor{DType: dtype, Shape: a.shape, Data: a.data}, nil
+	return engine.Tensor{DType: dtype, Shape: a.shape, Data: a.data, Words: words}, nil
 }
 
 func (s *scanner) fill(a *array, depth int) error {
@@ -245,7 +246,7 @@ func (s *scanner) fill(a *array, depth int) error {
 		return s.number(a, depth)
 	}
 	if a.rank >= 0 && depth >= a.rank {
-		return s.fault("an array where a number was expected: %v", errRagged)
+		return s.fault("an array where a %s was expected: %v", a.element(), errRagged)
 	}
 	if depth == len(a.shape) {
 		a.shape = append(a.shape, -1)
@@ -265,7 +266,15 @@ func (s *scanner) fill(a *array, depth int) error {
 	return nil
 }
 
-// number reads one number at the given depth.
+// element is what the array is of.
+func (a *array) element() string {
+	if a.dtype == engine.String {
+		return "string"
+	}
+	return "number"
+}
+
+// number reads one number or string at the given depth.
 func (s *scanner) number(a *array, depth int) error {
 	if a.rank < 0 && depth == len(a.shape) {
 		a.rank = depth
@@ -281,6 +290,14 @@ func (s *scanner) number(a *array, depth int) error {
 			s.at += n
 			return nil
 		}
+	}
+	if a.dtype == engine.String {
+		if s.peek() != '"' {
+			return s.fault("%s where a string was expected", s.found())
+		}
+		word, err := s.text()
+		engine.Elements[int64](last(engine.Tensor{Data: a.data}, size))[0] = a.words.Number([]byte(word))
+		return err
 	}
 	start := s.at
 	word := s.token()

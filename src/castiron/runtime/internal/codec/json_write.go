@@ -7,7 +7,7 @@ import (
 	"castiron.model/internal/engine"
 )
 
-// AppendTensor writes a tensor as nested JSON arrays.
+// AppendTensor writes a tensor as nested JSON arrays, the innermost as objects where the columns have names.
 func AppendTensor(b []byte, t engine.Tensor) []byte {
 	at := 0
 	return appendArray(b, t, t.Shape, &at)
@@ -25,14 +25,24 @@ func appendArray(b []byte, t engine.Tensor, shape []int64, at *int) []byte {
 		*at++
 		return appendElement(b, t, *at-1, jsonSpelling)
 	}
-	b = append(b, '[')
+	brackets := "[]"
+	columns := t.Columns
+	if len(shape) > 1 || int64(len(columns)) != shape[0] {
+		columns = nil
+	} else if len(columns) > 0 {
+		brackets = "{}"
+	}
+	b = append(b, brackets[0])
 	for i := range shape[0] {
 		if i > 0 {
 			b = append(b, ',', ' ')
 		}
+		if columns != nil {
+			b = append(AppendString(b, columns[i]), ':', ' ')
+		}
 		b = appendArray(b, t, shape[1:], at)
 	}
-	return append(b, ']')
+	return append(b, brackets[1])
 }
 
 // AppendString writes a JSON string.

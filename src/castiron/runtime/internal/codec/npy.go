@@ -42,7 +42,7 @@ func newNPYSource(r io.Reader, inputs []engine.Spec) (*npySource, error) {
 
 // fits checks an array against what it is to feed, as far as its header can tell.
 func (h *npyHeader) fits(in *engine.Spec) error {
-	if (h.dtype == engine.Bool) != (in.DType == engine.Bool) {
+	if (h.dtype == engine.Bool) != (in.DType == engine.Bool) || (h.dtype == engine.String) != (in.DType == engine.String) {
 		return &engine.DTypeError{Label: in.Name, Got: h.dtype.String(), Want: in.DType.String()}
 	}
 	misfit := &engine.ShapeError{Label: in.Name, Got: h.shape, Want: in.ShapeText()}
@@ -117,6 +117,9 @@ func (n *npySource) elements(shape []int64) ([]byte, error) {
 // tensor turns bytes in C order into a tensor of the input's type.
 func (n *npySource) tensor(data []byte, shape []int64) (engine.Tensor, error) {
 	h := n.header
+	if h.dtype == engine.String {
+		return h.strings(data, shape, n.input.Words), nil
+	}
 	if h.big {
 		swap(data, int(h.size()))
 	}
@@ -198,7 +201,7 @@ func newNPYSink(w io.Writer, outputs []engine.Spec) (*npySink, error) {
 func (n *npySink) Write(tensors []engine.Tensor) error {
 	t := tensors[0]
 	if n.header == nil {
-		n.header = &npyHeader{dtype: t.DType, shape: slices.Clone(t.Shape)}
+		n.header = headerOf(t)
 		if n.seeker != nil {
 			text := n.header.text()
 			n.length = len(text)
@@ -209,11 +212,15 @@ func (n *npySink) Write(tensors []engine.Tensor) error {
 	} else {
 		n.header.shape[0] += t.Shape[0]
 	}
+	data := t.Data
+	if t.DType == engine.String {
+		data = n.header.spelled(t)
+	}
 	if n.seeker == nil {
-		n.kept = append(n.kept, t.Data)
+		n.kept = append(n.kept, data)
 		return nil
 	}
-	_, err := n.w.Write(t.Data)
+	_, err := n.w.Write(data)
 	return err
 }
 

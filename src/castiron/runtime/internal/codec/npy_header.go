@@ -17,22 +17,29 @@ const (
 	maxHeader = 1 << 16
 	// maxRank is NumPy's.
 	maxRank = 64
+	// maxWidth bounds the characters of a string.
+	maxWidth = 1 << 20
 )
 
 // An npyHeader describes the array of an NPY file (NumPy enhancement proposal 1).
 type npyHeader struct {
 	dtype engine.DType
 	// half says that elements are float16, which are read as dtype float32.
-	half    bool
-	big     bool // big-endian
-	fortran bool
-	shape   []int64
+	half bool
+	// width is the number of characters of a string, each of unit bytes: 4 for Unicode, 1 for bytes.
+	width, unit int64
+	big         bool // big-endian
+	fortran     bool
+	shape       []int64
 }
 
 // size is the bytes of an element in the file.
 func (h *npyHeader) size() int64 {
-	if h.half {
+	switch {
+	case h.half:
 		return 2
+	case h.dtype == engine.String:
+		return h.width * h.unit
 	}
 	return h.dtype.Size()
 }
@@ -186,17 +193,26 @@ func (h *npyHeader) describe(descr string) error {
 		h.big = code[0] == '>'
 		code = code[1:]
 	}
+	if len(code) > 1 && (code[0] == 'U' || code[0] == 'S') {
+		width, err := strconv.ParseInt(code[1:], 10, 32)
+		if err != nil || width < 0 || width > maxWidth {
+			return fmt.Errorf("NPY: dtype %q: strings of %s characters", descr, code[1:])
+		}
+		h.dtype, h.width, h.unit = engine.String, width, 4
+		if code[0] == 'S' {
+			h.unit = 1
+		}
+		return nil
+	}
 	dtype, ok := npyTypes[code]
 	if !ok {
 		what := "its elements"
 		if len(code) > 0 {
 			switch code[0] {
 			case 'O':
-				what = "pickled Python objects"
+				return fmt.Errorf("NPY: dtype %q: pickled Python objects are not read: save an array of numbers, or one of strings by astype(str)", descr)
 			case 'c':
 				what = "complex numbers"
-			case 'U', 'S':
-				what = "text"
 			case 'M', 'm':
 				what = "dates and times"
 			}
@@ -210,6 +226,9 @@ func (h *npyHeader) describe(descr string) error {
 // text writes the header; its length does not depend on the first dimension, which may still grow.
 func (h *npyHeader) text() []byte {
 	code := "|b1"
+	if h.dtype == engine.String {
+		code = fmt.Sprintf("<U%d", h.width)
+	}
 	for c, dtype := range npyTypes {
 		if dtype == h.dtype && c != "f2" && dtype != engine.Bool {
 			code = "<" + c

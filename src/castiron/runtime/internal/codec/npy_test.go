@@ -105,7 +105,7 @@ func TestNPYErrors(t *testing.T) {
 		{"cut data", good[:len(good)-2], "NPY: the file is cut off: it holds 22 bytes of an array of 24"},
 		{"version", append([]byte(npyMagic+"\x09"), good[7:]...), "NPY: version 9 of the format is not known"},
 		{"objects", npy(1, "{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }"),
-			`NPY: dtype "|O": pickled Python objects are not read: save an array of numbers`},
+			`NPY: dtype "|O": pickled Python objects are not read: save an array of numbers, or one of strings by astype(str)`},
 		{"complex", npy(1, "{'descr': '<c8', 'fortran_order': False, 'shape': (2, 3), }"),
 			`NPY: dtype "<c8": complex numbers are not read: save an array of numbers`},
 		{"records", npy(1, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,), }"),

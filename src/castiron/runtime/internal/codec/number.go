@@ -234,12 +234,15 @@ func parseSpecial(s []byte) (v float64, ok bool) {
 	return 0, false
 }
 
-// A spelling is how numbers that are not finite are written.
-type spelling struct{ nan, inf string }
+// A spelling is how numbers that are not finite, and strings, are written.
+type spelling struct {
+	nan, inf string
+	text     func(b []byte, s string) []byte
+}
 
 var (
-	csvSpelling  = spelling{"nan", "inf"}
-	jsonSpelling = spelling{"NaN", "Infinity"}
+	csvSpelling  = spelling{"nan", "inf", appendCell}
+	jsonSpelling = spelling{"NaN", "Infinity", AppendString}
 )
 
 // appendFloat appends the shortest decimal that reads back as v, a float of the given bits. It has

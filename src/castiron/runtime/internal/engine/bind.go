@@ -10,6 +10,7 @@ type feed struct {
 	name   string
 	buffer int32
 	tensor Tensor
+	words  *Vocabulary
 }
 
 // bind finds the values of the program's symbols, free and derived, from the shapes of the feeds, and

@@ -16,6 +16,8 @@ const (
 	U32
 	U64
 	Bool
+	// String elements are int64 numbers of words, which a Vocabulary has.
+	String
 )
 
 var dtypes = [...]struct {
@@ -25,7 +27,7 @@ var dtypes = [...]struct {
 	F32: {"float32", 4}, F64: {"float64", 8},
 	I8: {"int8", 1}, I16: {"int16", 2}, I32: {"int32", 4}, I64: {"int64", 8},
 	U8: {"uint8", 1}, U16: {"uint16", 2}, U32: {"uint32", 4}, U64: {"uint64", 8},
-	Bool: {"bool", 1},
+	Bool: {"bool", 1}, String: {"string", 8},
 }
 
 // String returns NumPy's name of the type.

@@ -46,6 +46,10 @@ type Spec struct {
 	Shape       []Dim
 	Symbols     []string
 	Derived     []Derived
+	// Words are those of strings, nil for other types. Columns are names of the last dimension's
+	// elements, nil without such.
+	Words   *Vocabulary
+	Columns []string
 	// Rows says that the first dimension is Symbols[0] and that rows are independent of one another
 	// (see Program.RowWise).
 	Rows bool
@@ -60,9 +64,12 @@ func (s *Spec) ShapeText() []string {
 	return text
 }
 
-func (p *Program) spec(name, label string, buffer int32) Spec {
+func (p *Program) spec(name, label string, buffer int32, words *Vocabulary) Spec {
 	b := &p.Buffers[buffer]
-	s := Spec{Name: name, Label: label, DType: b.DType, Shape: b.Shape, Symbols: p.Symbols, Derived: p.Derived}
+	s := Spec{Name: name, Label: label, DType: b.DType, Shape: b.Shape, Words: words, Symbols: p.Symbols, Derived: p.Derived}
+	if words != nil {
+		s.DType = String
+	}
 	if p.RowWise && len(b.Shape) > 0 {
 		first, bare := b.Shape[0].Bare()
 		s.Rows = bare && first == 0
@@ -80,9 +87,15 @@ func (e *Engine) Outputs() []Spec { return e.model.Fast.Specs(e.model.Outputs())
 func (p *Program) Specs(ports []Port) []Spec {
 	specs := make([]Spec, len(ports))
 	for i, port := range ports {
-		specs[i] = p.spec(port.Name, port.Label, port.Buffer)
+		specs[i] = p.portSpec(port.Name, port)
 	}
 	return specs
+}
+
+func (p *Program) portSpec(name string, port Port) Spec {
+	s := p.spec(name, port.Label, port.Buffer, port.Words)
+	s.Columns = port.Columns
+	return s
 }
 
 // Describe returns the value that a label or a signature name stands for. It fails with an
@@ -94,11 +107,11 @@ func (e *Engine) Describe(name string) (Spec, error) {
 	}
 	switch fast := e.model.Fast; {
 	case n.input >= 0:
-		return fast.spec(name, fast.Inputs[n.input].Label, fast.Inputs[n.input].Buffer), nil
+		return fast.portSpec(name, fast.Inputs[n.input]), nil
 	case n.output >= 0:
-		return fast.spec(name, fast.Outputs[n.output].Label, fast.Outputs[n.output].Buffer), nil
+		return fast.portSpec(name, fast.Outputs[n.output]), nil
 	case n.fetched >= 0:
-		return e.model.Trace.spec(name, e.traceName(n.fetched), n.fetched), nil
+		return e.model.Trace.spec(name, e.traceName(n.fetched), n.fetched, n.words), nil
 	}
 	return Spec{}, e.noValue(name, n)
 }
@@ -224,12 +237,12 @@ func (e *Engine) runNamed(feeds map[string]Tensor, in map[string]node, fetches [
 				return nil, &NoValueError{name, "is fed twice: it is the same value as " + other.name}
 			}
 		}
-		fed = append(fed, feed{name, n.fed, feeds[name]})
+		fed = append(fed, feed{name, n.fed, feeds[name], n.words})
 	}
 	own := len(e.model.Inputs())
 	for i, port := range e.model.Trace.Inputs[own:] {
 		if !slices.ContainsFunc(fed, func(f feed) bool { return f.buffer == port.Buffer }) {
-			fed = append(fed, feed{port.Name, port.Buffer, inputs[own+i]})
+			fed = append(fed, feed{port.Name, port.Buffer, inputs[own+i], nil})
 		}
 	}
 	slices.SortFunc(fed, func(a, b feed) int { return int(a.buffer - b.buffer) })
@@ -240,7 +253,14 @@ func (e *Engine) runNamed(feeds map[string]Tensor, in map[string]node, fetches [
 		}
 		buffers[i] = n.fetched
 	}
-	return e.runTrace(fed, buffers)
+	results, err := e.runTrace(fed, buffers)
+	for i := range results {
+		results[i].spell(out[i].words)
+		if n := out[i].output; n >= 0 {
+			results[i].Columns = e.model.Fast.Outputs[n].Columns
+		}
+	}
+	return results, err
 }
 
 // whyNotFast returns the error of a binary without a trace program.

@@ -107,11 +107,11 @@ func (r *runner) predict(l *layout, dst, src []float32) {
 func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 	feeds := make([]feed, len(inputs))
 	for i, port := range r.Inputs {
-		t, err := Cast(port.Name, inputs[i], r.Buffers[port.Buffer].DType)
+		t, err := admit(port.Name, inputs[i], port.Words, r.Buffers[port.Buffer].DType)
 		if err != nil {
 			return nil, err
 		}
-		feeds[i] = feed{port.Name, port.Buffer, t}
+		feeds[i] = feed{name: port.Name, buffer: port.Buffer, tensor: t}
 	}
 	symbols, err := r.bind(feeds)
 	if err != nil {
@@ -128,7 +128,7 @@ func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 	}
 	outputs := make([]Tensor, len(r.Outputs))
 	for i, port := range r.Outputs {
-		outputs[i] = Tensor{r.Buffers[port.Buffer].DType, slices.Clone(l.shapes[i]), newBytes(l.bytes[i])}
+		outputs[i] = Tensor{DType: r.Buffers[port.Buffer].DType, Shape: slices.Clone(l.shapes[i]), Data: newBytes(l.bytes[i])}
 		if r.direct[i] {
 			frame.table[port.Buffer] = address(outputs[i].Data)
 		}
@@ -138,6 +138,8 @@ func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 		if !r.direct[i] {
 			copy(outputs[i].Data, memory(frame.table[port.Buffer], l.bytes[i]))
 		}
+		outputs[i].spell(port.Words)
+		outputs[i].Columns = port.Columns
 	}
 	r.release(frame)
 	return outputs, nil

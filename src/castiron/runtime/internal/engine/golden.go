@@ -26,7 +26,8 @@ func (e *Engine) constants(ports []Port, offsets, free []int64) ([]Tensor, error
 		if !ok {
 			return nil, p.sizeError(port.Name, port.Buffer, symbols)
 		}
-		tensors[i] = Tensor{b.DType, shape, memory(unsafe.Add(e.native.Weights, offsets[i]), bytes)}
+		tensors[i] = Tensor{DType: b.DType, Shape: shape, Data: memory(unsafe.Add(e.native.Weights, offsets[i]), bytes)}
+		tensors[i].spell(port.Words)
 	}
 	return tensors, nil
 }

@@ -12,6 +12,8 @@ type node struct {
 	input, output int32
 	fed, fetched  int32
 	label         *Label
+	// words are those of strings, nil for other types.
+	words *Vocabulary
 }
 
 // find resolves a label, or an input's or output's signature name. TensorFlow's tensor suffix ":0"
@@ -36,9 +38,9 @@ func (e *Engine) buildIndex() {
 	for i := range m.Labels {
 		l := &m.Labels[i]
 		if m.Trace == nil {
-			e.nodes[l.Name] = node{-1, -1, -1, -1, l}
+			e.nodes[l.Name] = node{-1, -1, -1, -1, l, l.Words}
 		} else {
-			e.nodes[l.Name] = node{-1, -1, l.Buffer, l.Buffer, l}
+			e.nodes[l.Name] = node{-1, -1, l.Buffer, l.Buffer, l, l.Words}
 		}
 	}
 	for i, port := range m.Fast.Inputs {
@@ -64,7 +66,7 @@ func (e *Engine) buildIndex() {
 
 // outputNode is the node of an output by its number.
 func (e *Engine) outputNode(i int) node {
-	n := node{-1, int32(i), -1, -1, nil}
+	n := node{-1, int32(i), -1, -1, nil, nil}
 	if e.model.Trace != nil {
 		n.fetched = e.model.Trace.Outputs[i].Buffer
 	}
@@ -76,7 +78,10 @@ func (e *Engine) outputNode(i int) node {
 func (e *Engine) mark(port Port, note func(*node)) {
 	n, ok := e.nodes[port.Label]
 	if !ok {
-		n = node{-1, -1, -1, -1, nil}
+		n = node{-1, -1, -1, -1, nil, port.Words}
+	}
+	if port.Words != nil {
+		n.words = port.Words
 	}
 	note(&n)
 	e.nodes[port.Label] = n

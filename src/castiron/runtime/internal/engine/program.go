@@ -63,6 +63,10 @@ type Step struct {
 type Port struct {
 	Name, Label string
 	Buffer      int32
+	// Words are those of strings, nil for other types. Columns are names of the elements of an output's
+	// last dimension, nil without such.
+	Words   *Vocabulary
+	Columns []string
 }
 
 // A Dim is a polynomial in the program's symbols: the sum of its terms.
@@ -89,6 +93,8 @@ type Label struct {
 	DType  DType
 	// Shape has a symbol or an expression in text where a dimension is free: "batch", "2*batch".
 	Shape []string
+	// Words are those of strings, nil for other types.
+	Words *Vocabulary
 	// Role is "input", "output", "state" or "".
 	Role string
 }

@@ -11,6 +11,10 @@ type Tensor struct {
 	DType DType
 	Shape []int64
 	Data  []byte
+	// Words are those of strings, nil for other types.
+	Words *Vocabulary
+	// Columns are names of the last dimension's elements, nil without such.
+	Columns []string
 }
 
 // A Number is a Go type of tensor elements.
@@ -24,12 +28,12 @@ func NewTensor(dtype DType, shape []int64) Tensor {
 	if !ok {
 		panic("engine: tensor too large: " + ShapeText(shape))
 	}
-	return Tensor{dtype, shape, newBytes(n * dtype.Size())}
+	return Tensor{DType: dtype, Shape: shape, Data: newBytes(n * dtype.Size())}
 }
 
 // Of returns a tensor that shares the memory of data.
 func Of[T Number | bool](dtype DType, data []T, shape ...int64) Tensor {
-	return Tensor{dtype, shape, asBytes(data)}
+	return Tensor{DType: dtype, Shape: shape, Data: asBytes(data)}
 }
 
 // Elements returns the tensor's memory as a slice of T, which must be the type that t.DType names.
@@ -158,7 +162,8 @@ func isFloat[S Number]() bool {
 func (t Tensor) Clone() Tensor {
 	data := newBytes(int64(len(t.Data)))
 	copy(data, t.Data)
-	return Tensor{t.DType, append([]int64(nil), t.Shape...), data}
+	t.Shape, t.Data = append([]int64(nil), t.Shape...), data
+	return t
 }
 
 // memory returns the n bytes at p.

@@ -8,7 +8,7 @@ func (e *Engine) runTrace(feeds []feed, fetches []int32) ([]Tensor, error) {
 	p := e.model.Trace
 	for i := range feeds {
 		f := &feeds[i]
-		t, err := Cast(f.name, f.tensor, p.Buffers[f.buffer].DType)
+		t, err := admit(f.name, f.tensor, f.words, p.Buffers[f.buffer].DType)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func (p *Program) allocate(buffer int32, symbols []int64) (Tensor, error) {
 	if !ok {
 		return Tensor{}, p.sizeError(p.nameOf(buffer), buffer, symbols)
 	}
-	return Tensor{b.DType, shape, newBytes(bytes)}, nil
+	return Tensor{DType: b.DType, Shape: shape, Data: newBytes(bytes)}, nil
 }
 
 // constant returns a copy of a constant.

@@ -32,7 +32,7 @@ var tensorFlowTypes = map[engine.DType]string{
 	engine.F32: "DT_FLOAT", engine.F64: "DT_DOUBLE",
 	engine.I8: "DT_INT8", engine.I16: "DT_INT16", engine.I32: "DT_INT32", engine.I64: "DT_INT64",
 	engine.U8: "DT_UINT8", engine.U16: "DT_UINT16", engine.U32: "DT_UINT32", engine.U64: "DT_UINT64",
-	engine.Bool: "DT_BOOL",
+	engine.Bool: "DT_BOOL", engine.String: "DT_STRING",
 }
 
 // metadata is TensorFlow Serving's description of the signature.
