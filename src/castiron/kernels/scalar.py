@@ -67,6 +67,8 @@ def expression(op: str, operands: list[str], operand_dtypes: list[str], dtype: s
     source = operand_dtypes[0]
     if op == "cast":
         return _cast(operands[0], source, dtype)
+    if op == "bitcast":
+        return _cast(operands[0], source, dtype) if "bool" in (source, dtype) else f"({REGISTER[dtype]})({operands[0]})"
     if op == "select":
         mask = operands[0] if dtype in ("f32", "i32", "u32", "bool") else (
             f"__builtin_convertvector({operands[0]}, {_mask_type(dtype)})")

@@ -12,6 +12,7 @@ from castiron.ops.base import Example, Op
 from castiron.ops.scalar import INTEGERS, Binary, integers
 
 _ALL = (*INTEGERS, *(integers(dtype, 2, 19) for dtype in (DType.I8, DType.I16, DType.U16, DType.U32, DType.U64)))
+_FLOATS = np.random.default_rng(3).standard_normal((3, 19)).astype(np.float32)
 
 
 class Bitwise(Binary):
@@ -73,6 +74,27 @@ class BitwiseNot(Op):
 
     def eval(self, x: np.ndarray) -> np.ndarray:
         return np.bitwise_not(x)
+
+
+class Bitcast(Op):
+    """x's bytes read as another element type of the same size. A bool is a byte that isn't 0"""
+
+    name = "bitcast"
+    examples: ClassVar = (
+        *(Example((x,), {"dtype": DType.of(f"{'u' if x.dtype.kind == 'i' else ''}int{8 * x.dtype.itemsize}")},
+                  batched=(0,)) for x in _ALL),
+        *(Example((x,), {"dtype": dtype}, batched=(0,)) for x, dtype in (
+            (_FLOATS, DType.I32), (_FLOATS.astype(np.float64), DType.I64), (_FLOATS.view(np.int32), DType.F32),
+            (_FLOATS.astype(np.float64).view(np.int64), DType.F64), (_FLOATS > 0, DType.U8),
+            ((_FLOATS > 0).astype(np.int8), DType.BOOL))))
+
+    def infer(self, x: TensorType, *, dtype: DType) -> TensorType:
+        if x.dtype.itemsize != dtype.itemsize:
+            raise ShapeError(f"the bytes of {x!r} as {dtype!r}: elements of another size")
+        return x.with_dtype(dtype)
+
+    def eval(self, x: np.ndarray, *, dtype: DType) -> np.ndarray:
+        return x != 0 if dtype == DType.BOOL else np.ascontiguousarray(x).view(dtype.numpy).reshape(x.shape)
 
 
 def _expect_integers(name: str, x: TensorType) -> None:

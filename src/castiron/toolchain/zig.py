@@ -46,6 +46,8 @@ def compile_text(source: str, entries: tuple[str, ...], level: Level, tools: Too
     `entries` are external functions of the unit. ToolError if the unit does not compile or breaks a rule
     of flat text (module `flat`).
     """
+    if not entries:
+        return Text(bytes(8), ())
 
     def make(path: Path) -> None:
         with workdir(f"text-{level.name}") as work:

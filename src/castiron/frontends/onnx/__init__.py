@@ -7,7 +7,7 @@ name nodes by their own names, or by their first results where they have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from castiron.frontends.feeds import Feed, Sizes, unknown_label
 from castiron.frontends.onnx import control  # noqa: F401  (registers its operators)
 from castiron.frontends.onnx.importer import OPSETS, Importer, versions_of
 from castiron.frontends.onnx.nodes import qualified
+from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
@@ -98,7 +99,19 @@ def convert(title: str, model: pb.ModelProto, folder: Path | None = None,
         raise ModelError("the model has no outputs")
     if len(set(wanted)) < len(wanted):
         raise ModelError("two outputs have the same name")
-    return _graph(title, importer, {name: _result(name, importer, scope.results) for name in wanted})
+    results = {name: _result(name, importer, scope.results) for name in wanted}
+    return _graph(title, importer, dict(_with_elements(results)))
+
+
+def _with_elements(results: Mapping[str, Result]) -> Iterator[tuple[str, Result]]:
+    """The results by name, in place of each list ``y`` its elements ``y.0``, ``y.1`` …"""
+    for name, result in results.items():
+        if not isinstance(result, TensorList):
+            yield name, result
+        elif not result.elements:
+            raise ModelError(f"the output {name!r} is an empty list")
+        for i, element in enumerate(result.elements if isinstance(result, TensorList) else ()):
+            yield f"{name}.{i}", element
 
 
 def _result(name: str, importer: Importer, results: Mapping[str, Result]) -> Result:

@@ -1,4 +1,4 @@
-"""Operators with bodies: If, Loop, Scan."""
+"""Operators with bodies: If, Loop, Scan, SequenceMap, FlexAttention."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from castiron.errors import ModelError, ShapeError
 from castiron.frontends.counting import dim_value
-from castiron.frontends.onnx.importer import HANDLERS, Importer, Scope
+from castiron.frontends.onnx.importer import HANDLERS, Faulty, Importer, Scope
 from castiron.frontends.onnx.nodes import SourceNode
+from castiron.frontends.onnx.operators.attention import for_heads
+from castiron.frontends.onnx.operators.sequence import TensorList, elements_of
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Result
 from castiron.ir import Dim, DType, TensorType, Value, constant, placeholder
@@ -68,6 +70,10 @@ def loop_(importer: Importer, node: SourceNode, operands: list[Result], scope: S
                          for v, old in zip(after[:carried], initial, strict=True))
         except (ShapeError, AttributeError):
             stable, again, after = False, None, []
+        except Faulty:  # perhaps what the body does must be known for each iteration
+            if not isinstance(trips, int) or trips > UNROLLED:
+                raise
+            stable, again, after = False, None, []
     endless = again is not None and _holds(again) and _holds(going)
     if not stable:
         return _unrolled(importer, trips, going, initial, step)
@@ -121,19 +127,50 @@ def _unrolled(importer: Importer, trips: Dim | None, going: Value, values: Seque
 
 @handles("Scan")
 def scan(importer: Importer, node: SourceNode, operands: list[Result], scope: Scope) -> tuple[Result, ...]:
-    """One iteration for each element of the sequences along their axes."""
-    if node.version < 9:
-        raise ModelError("Scan of version 8 is not supported; convert the model to version 9 or later")
+    """One iteration for each element of the sequences along their axes; before version 9 for each item of a batch."""
     body, scanned = _graph(node, "body"), node.integer("num_scan_inputs", 0)
+    if node.version < 9:
+        lengths, *operands = operands
+        if lengths is not None:
+            raise ModelError("Scan over sequences with lengths of their own is not supported")
     if not 0 < scanned <= len(operands):
         raise ModelError(f"Scan of {scanned} sequences of {len(operands)} operands")
     initial, sequences = operands[:-scanned], _tensors(operands[-scanned:])
-    carried, outputs = len(initial), len(body.output) - len(initial)
-    axes = _listed(node, "scan_input_axes", scanned)
+    outputs = len(body.output) - len(initial)
+    if node.version < 9:
+        directions = _listed(node, "directions", scanned)
+        return _scanned_items(importer, body, _tensors(initial), sequences, directions, outputs, scope)
+    axes, to_axes = _listed(node, "scan_input_axes", scanned), _listed(node, "scan_output_axes", outputs)
+    return _scanned(importer, body, initial, sequences, axes, _listed(node, "scan_input_directions", scanned), to_axes,
+                    _listed(node, "scan_output_directions", outputs), scope)
+
+
+def _scanned_items(importer: Importer, body: pb.GraphProto, initial: Sequence[Value], sequences: Sequence[Value],
+                   backwards: Sequence[int], outputs: int, scope: Scope) -> tuple[Value, ...]:
+    """A scan for each item of the operands' first axis."""
+    batch = sequences[0].type.shape[0]
+
+    def item(i: Value) -> tuple[Value, ...]:
+        states, parts = ([F.gather(v, i, axis=0) for v in values] for values in (initial, sequences))
+        return _scanned(importer, body, states, parts, (0,) * len(parts), backwards, (0,) * outputs, (0,) * outputs,
+                        scope)
+
+    with importer.aside():
+        types = [v.type for v in item(_probe()[0])]
+
+    def body_of(i: Value, buffers: Sequence[Value]) -> tuple[Value, ...]:
+        with importer.inside():
+            results = item(i)
+        return tuple(F.update(buffer, i, result) for buffer, result in zip(buffers, results, strict=True))
+
+    return loop(batch, tuple(_zeros((batch, *type.shape), type.dtype) for type in types), body_of)
+
+
+def _scanned(importer: Importer, body: pb.GraphProto, initial: Sequence[Result], sequences: Sequence[Value],
+             axes: Sequence[int], backwards: Sequence[int], to_axes: Sequence[int], to_backwards: Sequence[int],
+             scope: Scope) -> tuple[Value, ...]:
+    carried = len(initial)
     axes = [normalize_axis(axis, v.type.rank) for axis, v in zip(axes, sequences, strict=True)]
-    backwards = _listed(node, "scan_input_directions", scanned)
-    to_axes = _listed(node, "scan_output_axes", outputs)
-    to_backwards = _listed(node, "scan_output_directions", outputs)
     trips = sequences[0].type.shape[axes[0]]
     if any(v.type.shape[axis] != trips for axis, v in zip(axes, sequences, strict=True)):
         raise ModelError("the sequences of Scan have different lengths")
@@ -160,6 +197,39 @@ def scan(importer: Importer, node: SourceNode, operands: list[Result], scope: Sc
         return (*new[:carried], *written)
 
     return loop(trips, (*initial, *buffers), body_of)
+
+
+@handles("SequenceMap")
+def sequence_map(importer: Importer, node: SourceNode, operands: list[Result], scope: Scope) -> tuple[Result, ...]:
+    """The body's results for each element of the lists, beside what are no lists, in lists."""
+    body, count = _graph(node, "body"), len(elements_of(operands[0]))
+    columns = [elements_of(v) if isinstance(v, TensorList) else (v,) * count for v in operands]
+    if any(len(column) != count for column in columns):
+        raise ModelError("the lists of SequenceMap have different lengths")
+    rows = [_tensors(importer.whole(importer.subgraph(body, row, scope))) for row in zip(*columns, strict=True)]
+    return tuple(TensorList(tuple(row[i] for row in rows)) for i in range(len(body.output)))
+
+
+@handles("ai.onnx.preview.FlexAttention")
+def flex_attention(importer: Importer, node: SourceNode, operands: list[Result], scope: Scope) -> Value:
+    """softmax(q·kᵀ·scale)·v, where bodies may change the scores before the softmax and the weights behind it."""
+    q, k, v = _tensors(operands)
+    heads, size = q.type.shape[1], q.type.shape[3]
+    if not isinstance(size, int):
+        raise ModelError(f"Attention over heads of the free size {size}")
+
+    def changed(x: Value, name: str) -> Value:
+        if name not in node.attrs:
+            return x
+        y, = _tensors(importer.whole(importer.subgraph(_graph(node, name), (x,), scope)))
+        if y.type != x.type:
+            raise ModelError(f"{name} makes {y.type!r} of {x.type!r}")
+        return y
+
+    scale = node.number("scale", 0.0) or size ** -0.5
+    scores = F.mul(F.matmul(q, for_heads(k, heads), transpose_b=True), scale)
+    weights = F.softmax(changed(scores, "score_mod"), axis=-1)
+    return F.matmul(changed(weights, "prob_mod"), for_heads(v, heads))
 
 
 def _listed(node: SourceNode, name: str, count: int) -> tuple[int, ...]:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from castiron.errors import CastironError, ModelError, ShapeError
 from castiron.frontends.feeds import Feed, Sizes, fixed_value
-from castiron.frontends.nesting import DEPTH_LIMIT, Nesting
+from castiron.frontends.nesting import DEPTH_LIMIT, NESTING_LIMIT, Nesting
 from castiron.frontends.onnx import tensors
 from castiron.frontends.onnx.nodes import STANDARD, SourceNode, parsed
 from castiron.frontends.onnx.operators import COMPOUND, TABLE, convert, why_not
+from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Compound, Missing, Result, parts, reason
 from castiron.ir import Label, TensorType, Value, constant, placeholder
@@ -80,6 +81,11 @@ class Importer(Nesting):
         return scope
 
     def _input(self, info: pb.ValueInfoProto) -> Result:
+        """An optional input is always given; of a list's elements ``x.0``, ``x.1`` … those are that are fed."""
+        declared = _given(info.type)
+        self.declared[info.name] = declared
+        if declared.WhichOneof("value") == "sequence_type":
+            return self._list(info.name, declared.sequence_type.elem_type)
         node = SourceNode(info.name, "Input", 0, (), (info.name,), {})
         try:
             feed = self.feeds.get(info.name)
@@ -92,12 +98,25 @@ class Importer(Nesting):
         self.fed[info.name] = placeholder(info.name, self.sizes.pinned(type))
         return self.fed[info.name]
 
+    def _list(self, name: str, declared: pb.TypeProto) -> Result:
+        """A list of as many tensors as are fed."""
+        node, scope, elements = SourceNode(name, "Input", 0, (), (name,), {}), Scope(ChainMap(), {}), []
+        while (label := f"{name}.{len(elements)}") in self.feeds:
+            self.declared[label] = declared
+            self._enter("Input", label, self._input(pb.ValueInfoProto(name=label, type=declared)), scope)
+            elements.append(scope.results[label])
+        if not elements:
+            return Missing(node, f"the file does not say how many tensors are in the list {name!r}: give each with its "
+                                 f"type, such as --input {name}.0=f32[10] --input {name}.1=f32[10]")
+        causes = tuple(v for v in elements if isinstance(v, Missing))
+        return Missing(node, causes=causes) if causes else TensorList(tuple(elements))
+
     def type_of(self, name: str) -> TensorType | None:
         """What the file says of a value's type, None if it doesn't say it all; ModelError for one that castiron
         doesn't have."""
         type = self.declared.get(name, pb.TypeProto())
         kind = type.WhichOneof("value")
-        if kind in ("sequence_type", "optional_type"):
+        if kind not in ("tensor_type", None):
             raise ModelError(f"{name!r} is no tensor but a {kind.removesuffix('_type')}, which can't be an input")
         if not type.tensor_type.HasField("shape"):
             return None
@@ -113,8 +132,10 @@ class Importer(Nesting):
             scope.results[tensor.name] = result
         for sparse in graph.sparse_initializer:
             name = sparse.values.name
-            node = SourceNode(name, "SparseInitializer", 0, (), (name,), {})
-            scope.results[name] = Missing(node, "sparse constants are not supported", True)
+            try:
+                scope.results[name] = constant(tensors.dense_of(sparse, self.folder))
+            except ModelError as error:
+                scope.results[name] = Missing(SourceNode(name, "Initializer", 0, (), (name,), {}), str(error))
 
     def body(self, definitions: Iterable[pb.NodeProto], scope: Scope) -> None:
         """Convert nodes in their order and enter their results; ModelError for a name that is given twice."""
@@ -239,6 +260,15 @@ class Importer(Nesting):
         if causes := tuple(r for r in results if isinstance(r, Missing)):
             raise Faulty(causes)
         return results
+
+
+def _given(type: pb.TypeProto) -> pb.TypeProto:
+    """The type of what an optional value holds, or the type itself."""
+    for _ in range(NESTING_LIMIT):
+        if type.WhichOneof("value") != "optional_type":
+            break
+        type = type.optional_type.elem_type
+    return type
 
 
 def versions_of(imports: Iterable[pb.OperatorSetIdProto]) -> dict[str, int]:

@@ -61,8 +61,13 @@ class SourceNode(Operands):
         return tensors.dtype_of(self.integer(name, 0))
 
     def array(self, name: str) -> np.ndarray | None:
-        """The tensor of an attribute."""
-        return tensors.array_of(self.attrs[name].t, self.folder) if name in self.attrs else None
+        """The tensor of an attribute, all elements of a sparse one; None if it isn't there."""
+        if name not in self.attrs:
+            return None
+        attribute = self.attrs[name]
+        if attribute.HasField("sparse_tensor"):
+            return tensors.dense_of(attribute.sparse_tensor, self.folder)
+        return tensors.array_of(attribute.t, self.folder)
 
     def wants(self, output: int) -> bool:
         """Whether something may read the output of this number."""

@@ -18,6 +18,9 @@ BATCH = "batch"
 #: No tensor has more axes than this.
 RANK_LIMIT = 64
 
+#: A sparse constant stands for no more elements than this.
+DENSE_LIMIT = 1 << 26
+
 #: By type: castiron's type (16-bit floats are widened), the type of the stored bytes, the list of values.
 _TYPES: dict[int, tuple[DType, str, str]] = {
     pb.TensorProto.FLOAT: (DType.F32, "<f4", "float_data"),
@@ -98,6 +101,25 @@ def array_of(tensor: pb.TensorProto, folder: Path | None) -> np.ndarray:
     if tensor.data_type == pb.TensorProto.BFLOAT16:  # the upper half of a float32
         elements = (elements.astype("<u4") << 16).view("<f4")
     return elements.astype(dtype.numpy, copy=False).reshape(shape)
+
+
+def dense_of(sparse: pb.SparseTensorProto, folder: Path | None) -> np.ndarray:
+    """All elements of a sparse constant; its indices are places in the flat tensor, or in each axis."""
+    values, places = array_of(sparse.values, folder), array_of(sparse.indices, folder)
+    name, shape = sparse.values.name, tuple(sparse.dims)
+    if len(shape) > RANK_LIMIT or any(dim < 0 for dim in shape) or math.prod(shape) > DENSE_LIMIT:
+        raise ModelError(f"the sparse constant {name!r} has the shape {list(shape)[:RANK_LIMIT]}")
+    if places.ndim == 2 and places.shape[1] == len(shape):
+        bounds, places = np.array(shape, np.int64), places.astype(np.int64)
+        if ((places < 0) | (places >= bounds)).any():
+            raise ModelError(f"the sparse constant {name!r} has elements outside its shape {list(shape)}")
+        places = places @ np.array([math.prod(shape[axis + 1:]) for axis in range(len(shape))], np.int64)
+    if values.ndim != 1 or places.shape != values.shape or ((places < 0) | (places >= math.prod(shape))).any():
+        raise ModelError(f"the sparse constant {name!r} has indices that don't fit its values or its shape "
+                         f"{list(shape)}")
+    dense = np.zeros(math.prod(shape), values.dtype)
+    dense[places] = values
+    return dense.reshape(shape)
 
 
 def _external(tensor: pb.TensorProto, stored: np.dtype, size: int, folder: Path | None) -> np.ndarray:

@@ -17,6 +17,7 @@ from castiron.frontends.onnx.operators import (  # noqa: F401  (each registers i
     resize,
     sequence,
     shape,
+    training,
     window,
 )
 from castiron.frontends.onnx.operators.reasons import REASONS, why_not

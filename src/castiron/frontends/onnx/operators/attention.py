@@ -36,10 +36,8 @@ def attention(node: SourceNode, q: Value, k: Value, v: Value, mask: Value | None
         k, v = F.concat(past_k, k, axis=2), F.concat(past_v, v, axis=2)
     present = k, v
     batch, heads, queries, size = q.type.shape
-    kv_heads, keys = k.type.shape[1:3]
-    if heads != kv_heads:
-        repeats = np.arange(heads) // exact_div(heads, kv_heads)
-        k, v = (F.gather(value, constant(repeats), axis=1) for value in (k, v))
+    keys = k.type.shape[2]
+    k, v = for_heads(k, heads), for_heads(v, heads)
     scale = math.sqrt(node.number("scale", 0.0) or 1 / math.sqrt(size))
     scores = F.matmul(F.mul(q, scale), F.mul(k, scale), transpose_b=True)
     captured = {0: scores}
@@ -75,6 +73,12 @@ def _split(x: Value, heads: int) -> Value:
 
 def _and(bias: Value | None, more: Value) -> Value:
     return more if bias is None else F.add(bias, more)
+
+
+def for_heads(x: Value, heads: Dim) -> Value:
+    """Keys or values [batch, heads, …], each head as often as queries of so many heads share one."""
+    own = x.type.shape[1]
+    return x if own == heads else F.gather(x, constant(np.arange(heads) // exact_div(heads, own)), axis=1)
 
 
 def _bias(node: SourceNode, mask: Value | None, before: Dim | Value, queries: Dim, keys: Dim) -> Value | None:

@@ -152,6 +152,9 @@ def cast_like(node: SourceNode, x: Value, like: Value) -> Value:
     return F.cast(x, dtype=like.type.dtype)
 
 
+@converts("BitCast")
+def bit_cast(node: SourceNode, x: Value) -> Value:
+    return F.bitcast(x, dtype=node.dtype("to"))
 
 
 @converts("Identity", compound=True)

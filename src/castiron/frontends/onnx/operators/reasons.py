@@ -13,8 +13,7 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("StringConcat", "StringSplit", "StringNormalizer", "RegexFullMatch", "TfIdfVectorizer"), _STRINGS),
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",
                      "Bernoulli"), _RANDOM),
-    **dict.fromkeys(("ai.onnx.preview.training.Adam", "ai.onnx.preview.training.Adagrad",
-                     "ai.onnx.preview.training.Momentum", "ai.onnx.preview.training.Gradient"), _TRAINING),
+    "ai.onnx.preview.training.Gradient": _TRAINING,
     "NonMaxSuppression": _SIZES,
     "ImageDecoder": _FILES,
 }

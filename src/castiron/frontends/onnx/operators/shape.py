@@ -20,8 +20,9 @@ converts("Range")(range_)
 
 @converts("Constant")
 def constant_(node: SourceNode) -> Value:
-    if "value" in node.attrs:
-        return constant(node.array("value"))
+    for name in ("value", "sparse_value"):
+        if name in node.attrs:
+            return constant(node.array(name))
     for name, dtype in (("value_float", np.float32), ("value_int", np.int64)):
         if name in node.attrs:
             return constant(dtype(node.attrs[name].f if dtype is np.float32 else node.attrs[name].i))
