@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from castiron.ir import Value
+from castiron.ir import DType, Value
 from castiron.ops.base import Example, F
 from castiron.ops.scalar import FLOATS, Unary
 
@@ -76,12 +76,16 @@ def _digamma(x: float) -> float:
         total -= 1 / x
         x += 1
     y = 1 / (x * x)
-    return total + math.log(x) - 0.5 / x - y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y / 132))))
+    return total + math.log(x) - 0.5 / x - sum(c * y**k for k, c in enumerate(_DIGAMMA, 1))
+
+
+#: Of x^-2, x^-4, … in the asymptotic series of ln x - 1/2x - ψ(x): B₂ₖ / 2k.
+_DIGAMMA = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 
 
 class Digamma(Special):
-    """ψ(x) = d/dx ln Γ(x), NaN at its poles: the recurrence up to x + 6, and the asymptotic series there; by
-    reflection below ½"""
+    """ψ(x) = d/dx ln Γ(x), NaN at its poles: the recurrence up to x + 6, of doubles x + 10, and the asymptotic series
+    there; by reflection below ½"""
 
     name, function = "digamma", staticmethod(_each(_digamma))
     tolerance: ClassVar[float] = 3e-6
@@ -89,12 +93,13 @@ class Digamma(Special):
     def lower(self, x: Value) -> Value:
         reflected = F.less(x, 0.5)
         z = F.select(reflected, F.sub(1.0, x), x)
+        steps, terms = (10, 7) if x.type.dtype == DType.F64 else (6, 4)
         total = F.reciprocal(z)
-        for i in range(1, 6):
+        for i in range(1, steps):
             total = F.add(F.reciprocal(F.add(z, float(i))), total)
-        z = F.add(z, 6.0)
+        z = F.add(z, float(steps))
         y = F.square(F.reciprocal(z))
-        series = F.mul(_polynomial(y, (1 / 12, -1 / 120, 1 / 252, -1 / 240)), y)
+        series = F.mul(_polynomial(y, _DIGAMMA[:terms]), y)
         result = F.sub(F.sub(F.sub(F.log(z), F.div(0.5, z)), series), total)
         part = F.sub(x, F.round(x))
         cotangent = F.div(math.pi, F.tan(F.mul(part, math.pi)))
@@ -166,8 +171,7 @@ _FAR = (
 
 
 def _scaled_bessel(order: int) -> Callable[[np.ndarray], np.ndarray]:
-    """e⁻ˣ Iₙ(x) for x ≥ 0: the trapezoidal rule over Bessel's integral, and the first terms of the asymptotic
-    series for large x."""
+    """e⁻ˣ Iₙ(x) for x ≥ 0: the trapezoidal rule over Bessel's integral, and the asymptotic series for large x."""
     angle = np.arange(512) * (2 * np.pi / 512)
     mu = 4 * order * order
 
@@ -175,13 +179,17 @@ def _scaled_bessel(order: int) -> Callable[[np.ndarray], np.ndarray]:
         small = np.where(x < 1000, x, 0)
         integral = np.mean(np.exp(small[..., None] * (np.cos(angle) - 1)) * np.cos(order * angle), -1)
         large = np.maximum(x, 1000)
-        series = 1 - (mu - 1) / (8 * large) * (1 - (mu - 9) / (16 * large))
+        series = term = np.ones_like(large)
+        for k in range(1, 7):
+            term = term * ((2 * k - 1) ** 2 - mu) / (8 * k * large)
+            series = series + term
         return np.where(np.isnan(x), x, np.where(x < 1000, integral, series / np.sqrt(2 * np.pi * large)))
     return evaluate
 
 
 class Bessel(Special):
-    """The modified Bessel function of the first kind, by Abramowitz and Stegun 9.8.1 to 9.8.4."""
+    """The modified Bessel function of the first kind, by Abramowitz and Stegun 9.8.1 to 9.8.4; of doubles by its power
+    series up to 15/2, and above by a polynomial in 15/x - 1 near √x e⁻ˣ Iₙ(x), to 2⁻⁵³."""
 
     order: ClassVar[int]
     scaled: ClassVar[bool]
@@ -193,6 +201,22 @@ class Bessel(Special):
                         (0.39894228, -0.03988024, -0.00362018, 0.00163801, -0.01031555, 0.02282967, -0.02895312,
                          0.01787654, -0.00420059))
 
+    _WIDE: ClassVar = (
+        (0.4024011549800442, 0.0036041221220618437, 0.00015756533636472587, 1.4020452753542164e-05,
+         2.0574369623359354e-06, 4.651943257235723e-07, 1.6188141970015956e-07, 8.123006537880657e-08,
+         4.02930316549315e-08, -8.968148028291121e-10, -3.324196691004028e-08, -2.8920663407194235e-08,
+         7.870034381809656e-09, 2.632781257845155e-08, 2.1183507876484333e-09, -1.8605481598090204e-08,
+         -3.783233984824516e-09, 1.1047556210399114e-08, 2.610388439491321e-09, -4.981653596210699e-09,
+         -1.1504938333335994e-09, 1.448855222472526e-09, 3.098306892810153e-10, -1.9830167989855885e-10,
+         -3.878405663416961e-11),
+        (0.38874750833923855, -0.010430945442464644, -0.00025292056729509383, -1.886461607748373e-05,
+         -2.5349480665003815e-06, -5.424239181717234e-07, -1.8149173611406015e-07, -8.894826314372982e-08,
+         -4.417459089839453e-08, -3.424671487225115e-10, 3.437853584703217e-08, 3.0945803414663614e-08,
+         -7.208884577261574e-09, -2.7468695579174456e-08, -3.0343463700781005e-09, 1.918138695511028e-08,
+         4.508786699144485e-09, -1.1328673136940692e-08, -3.0540196118762217e-09, 5.097629606641071e-09,
+         1.349824694665904e-09, -1.4814895346775327e-09, -3.6700739653736814e-10, 2.027269821733795e-10,
+         4.649155818994488e-11))
+
     def eval(self, x: np.ndarray) -> np.ndarray:
         size = np.abs(x.astype(np.float64))
         with np.errstate(all="ignore"):
@@ -203,15 +227,23 @@ class Bessel(Special):
 
     def lower(self, x: Value) -> Value:
         size = F.abs(x)
-        inner = _polynomial(F.square(F.mul(x, 1 / 3.75)), self._INNER[self.order])
+        if x.type.dtype == DType.F64:
+            limit = 7.5
+            series = [2.0**-self.order / (4**k * math.factorial(k) * math.factorial(k + self.order)) for k in range(28)]
+            inner = _polynomial(F.square(F.minimum(size, limit)), series)
+            scale = _polynomial(F.sub(F.div(2 * limit, F.maximum(size, limit)), 1.0), self._WIDE[self.order])
+        else:
+            limit = 3.75
+            inner = _polynomial(F.square(F.mul(x, 1 / limit)), self._INNER[self.order])
+            scale = _polynomial(F.div(limit, F.maximum(size, limit)), self._OUTER[self.order])
         inner = F.mul(inner, size) if self.order else inner
         if self.scaled:
             inner = F.mul(inner, F.exp(F.neg(size)))
-        outer = F.mul(_polynomial(F.div(3.75, F.maximum(size, 3.75)), self._OUTER[self.order]), F.rsqrt(size))
+        outer = F.mul(scale, F.rsqrt(size))
         if not self.scaled:  # in two factors, the first of which doesn't overflow before the result does
             half = F.exp(F.mul(size, 0.5))
             outer = F.select(F.equal(size, math.inf), size, F.mul(F.mul(outer, half), half))
-        result = F.select(F.less(size, 3.75), inner, outer)
+        result = F.select(F.less(size, limit), inner, outer)
         return F.select(F.less(x, 0.0), F.neg(result), result) if self.order else result
 
 
