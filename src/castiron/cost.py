@@ -46,6 +46,9 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
         case "conv":
             weights = node.inputs[1].type
             return 2 * size * elements(weights) / elements(weights.with_shape(weights.shape[-1:])) / FLOPS_PER_NANO
+        case "winograd_conv":
+            tile, channels = node.attrs["tile"], node.inputs[0].type.shape[-1]
+            return 2 * size * channels * (tile + 2) ** 2 / tile**2 / FLOPS_PER_NANO
         case "window_max" | "window_sum":
             return size * (1 + prod(node.attrs["sizes"])) / FLOPS_PER_NANO
         case "map":

@@ -19,16 +19,19 @@ from castiron.kernels import (
     sorting,
     window,
 )
+    winograd,
 from castiron.kernels.scalar import Instr
 from castiron.kernels.writer import LANES, MEMORY, add, at, mul, number
 from castiron.ops.fused import body_types
 from castiron.ops.loop import body_inputs
 from castiron.program import ALIGNMENT, SCRATCH, Program, Step
+from castiron.ops.winograd import POINTS
 from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_results, row_shape
 from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h", "hash.h")
+HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h", "winograd.h",
+           "hash.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -292,6 +295,14 @@ def _packed_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> N
 
 def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
     return lambda s, node, out, inputs: window.reduce(s.w, kind, out, inputs[0],
+def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    x, packed, *more = inputs
+    types, tile = (node.types[0], *(v.type for v in node.inputs[2:])), node.attrs["tile"]
+    window = replace(node, attrs={**node.attrs, "strides": (1, 1), "dilations": (1, 1)})
+    winograd.conv(s.w, out, x, packed, more, instrs(node.attrs["epilogue"], types), _windows(s, window, out, (3, 3)),
+                  tile, POINTS[tile], f"(float *){s.memory(SCRATCH)}")
+
+
                                                       _windows(s, node, out, node.attrs["sizes"]))
 
 
@@ -343,6 +354,9 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "dims": _dims,
     "shape": _shape_of,
     "reshape": _copy,
+    "winograd_pack": lambda s, node, out, inputs: winograd.pack(s.w, out, *inputs, node.attrs["tile"],
+                                                                POINTS[node.attrs["tile"]]),
+    "winograd_conv": _winograd_conv,
     "transpose": lambda s, node, out, inputs: movement.transpose(s.w, out, inputs[0], node.attrs["perm"]),
     "broadcast_to": lambda s, node, out, inputs: movement.broadcast(s.w, out, inputs[0]),
     "concat": lambda s, node, out, inputs: movement.concat(s.w, out, inputs, _axis(node)),

@@ -11,7 +11,7 @@ import numpy as np
 from castiron import interp
 from castiron.cost import nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
-from castiron.kernels import contraction, window
+from castiron.kernels import contraction, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
@@ -38,6 +38,9 @@ MAX_STREAM_NANOS = 1e5
 #: reads in all iterations, slice by slice, would otherwise go out to memory and come back.
 LOOP_ROWS = 12
 LOOP_SCRATCH_BYTES = 4 << 20
+
+#: Tiles of a line of results where its length is free.
+TYPICAL_TILES = 8
 
 
 def plan(graph: Graph, weights: Weights) -> Program:
@@ -281,8 +284,11 @@ class _Planner:
         enough = max((-(-MAX_BLOCK_ROWS // _products(node, group.rows)) for node in reused), default=1)
         timely = max(int(MAX_STREAM_NANOS / row), min(int(MAX_BLOCK_NANOS / row), enough))
         most = max(LOOP_ROWS if group.has_loop else 1, min(MAX_BLOCK_ROWS, fitting, timely))
+        grain = max(_grain(node, group.rows) for node in group.nodes)
+        most = -(-most // grain) * grain
         known = _known_factor(group.rows)
-        return -(-known // -(-known // most)) if known > 1 else most  # nearly equal blocks
+        block = -(-known // -(-known // most)) if known > 1 else most  # nearly equal blocks
+        return -(-block // grain) * grain
 
     def _scratch(self, group: _Group, local: list[Value], block: int) -> dict[Value, int]:
         """Byte offsets, behind what nodes need while they are computed, such that values which are alive together don't
@@ -425,7 +431,7 @@ def _uses_weights(node: Node) -> bool:
     """Whether a node uses the same operand again for each row, and that is work."""
     if node.op == "packed_conv":
         return not window.is_depthwise(node.inputs[0].type.shape[-1], node.attrs["groups"])
-    return node.op in ("dense", "matmul") or any(
+    return node.op in ("dense", "matmul", "winograd_conv") or any(
         _uses_weights(inner) for body in node.bodies.values() for inner in body.nodes)
 
 
@@ -436,8 +442,20 @@ def _products(node: Node, rows: Dim) -> int:
     return 1 if node.bodies else max(1, evaluate(inside.size, dict.fromkeys(inside.symbols, 64)))
 
 
+def _grain(node: Node, rows: Dim) -> int:
+    """How many rows a node computes at a time, whether it is asked for them or for some of them."""
+    if node.op != "winograd_conv" or (row_axes(node.types[0], rows) or (1, 1))[0] == 1:
+        return 1
+    tile, width = node.attrs["tile"], node.types[0].shape[2]
+    across = -(-width // tile) if isinstance(width, int) else TYPICAL_TILES
+    enough = winograd.tiles(tile, node.inputs[0].type.shape[-1])
+    return tile * max(1, enough // across)
+
+
 def _workspace(node: Node) -> int:
     """Bytes of scratch that a node or one in its bodies needs while it is computed, whatever its rows."""
     if node.op == "packed_conv":
         return window.workspace(node.attrs["sizes"], node.inputs[0].type.shape[-1], node.attrs["groups"])
+    if node.op == "winograd_conv":
+        return winograd.workspace(node.attrs["tile"], node.inputs[0].type.shape[-1])
     return max((_workspace(inner) for body in node.bodies.values() for inner in body.nodes), default=0)

@@ -66,7 +66,7 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
     match node.op:
         case op if op in WINDOW_OPS:
             whole = [False] * (len(types) - 1)
-            kinds = [axes == 1, *(whole if op != "packed_conv" else [False, *(aligned(t) for t in types[2:])])]
+            kinds = [axes == 1, *(whole if op not in CONVOLUTIONS else [False, *(aligned(t) for t in types[2:])])]
         case "map":
             kinds = [aligned(t) for t in types]
         case "dense":
@@ -232,7 +232,10 @@ def is_small(type: TensorType) -> bool:
 
 
 #: Operators whose results at a place depend on the first operand around it.
-WINDOW_OPS = frozenset({"conv", "packed_conv", "window_max", "window_sum", "overlap_add"})
+WINDOW_OPS = frozenset({"conv", "packed_conv", "winograd_conv", "window_max", "window_sum", "overlap_add"})
+
+#: Those with an epilogue.
+CONVOLUTIONS = frozenset({"packed_conv", "winograd_conv"})
 
 
 def _keeps_axes(node: Node, count: int) -> bool:
@@ -248,6 +251,8 @@ def _keeps_axes(node: Node, count: int) -> bool:
             return node.attrs["axis"] % rank >= count
         case op if op in WINDOW_OPS:
             return rank > count
+        case "winograd_conv":
+            return count <= 2  # whole lines
         case op if op.startswith("reduce_"):
             axes, rank = node.attrs["axes"], node.inputs[0].type.rank
             return axes is not None and all(a % rank >= count for a in axes)

@@ -22,6 +22,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     special,
     window,
 )
+    winograd,
 from castiron.ops.base import OPS, Example, F, Op, apply
 
 __all__ = ["OPS", "Example", "F", "Op", "apply"]

@@ -81,7 +81,7 @@ class Conv(Op):
 
 
 #: tanh((sum + column) · element)
-_SCALED = Body((Instr("add", (0, 1)), Instr("mul", (3, 2)), Instr("tanh", (4,))))
+SCALED = Body((Instr("add", (0, 1)), Instr("mul", (3, 2)), Instr("tanh", (4,))))
 
 
 class PackedConv(Op):
@@ -135,7 +135,7 @@ def _packed_examples() -> tuple[Example, ...]:
         plain = Example((x, packed), attrs | more, batched=(0,), constants=(1,))
         result = PackedConv().eval(*plain.inputs, epilogue=None, **plain.attrs)
         examples += [plain, Example((x, packed, random_floats(outputs), random_floats(*result.shape)),
-                                    attrs | more | {"epilogue": _SCALED}, batched=(0, 3), constants=(1, 2))]
+                                    attrs | more | {"epilogue": SCALED}, batched=(0, 3), constants=(1, 2))]
     return tuple(examples)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from castiron.ir import Expr, Graph, Node, Value, constant
 from castiron.ops import OPS, F
 from castiron.ops.symbolic import dims_of
-from castiron.passes.pack import packed
+from castiron.passes.pack import PACKS, packed
 
 #: A folded constant may be this much larger than its operands, so that a broadcast stays one.
 GROWTH_BYTES = 1 << 16
@@ -35,10 +35,10 @@ def _folded(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None
     arrays = [v.constant for v in operands]
     if any(array is None for array in arrays) or not all(type.is_static for type in node.types):
         return None
+    if node.op in PACKS:
+        return (packed(node.op, *operands, **node.attrs),)
     if sum(t.size * t.dtype.itemsize for t in node.types) > 2 * sum(a.nbytes for a in arrays) + GROWTH_BYTES:
         return None
-    if node.op == "pack":
-        return (packed(*operands, **node.attrs),)
     with np.errstate(all="ignore"):
         results = OPS[node.op].eval(*arrays, **node.attrs)
     return tuple(constant(r) for r in (results if isinstance(results, tuple) else (results,)))

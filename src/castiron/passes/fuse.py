@@ -7,7 +7,7 @@ from castiron.ops import F, apply
 from castiron.ops.fused import SCALAR_OPS, body_types
 
 #: Operators with an epilogue.
-PRODUCTS = frozenset({"dense", "packed_conv"})
+PRODUCTS = frozenset({"dense", "packed_conv", "winograd_conv"})
 
 #: Operands that an epilogue may have beside the sum.
 MAX_OPERANDS = 8

@@ -11,11 +11,13 @@ from castiron.ir import DType, Graph, Node, Value, constant
 from castiron.ops import OPS, F
 from castiron.ops.convolution import PackedConv
 from castiron.ops.loop import body_inputs
+from castiron.passes.tiling import winograd_tile
 
 
 def pack(graph: Graph) -> Graph:
     """``matmul(a, w)`` becomes ``dense(a, pack(w))`` where w is a matrix that no input decides, and ``conv(x, w)``
-    likewise ``packed_conv(x, pack(w))``, or ``dense`` where a window is a single element."""
+    likewise ``packed_conv(x, pack(w))``, ``winograd_conv`` where that is less work and exact enough, or ``dense`` where
+    a window is a single element."""
     return _pack(graph, set())
 
 
@@ -67,19 +69,26 @@ def _conv(node: Node, x: Value, w: Value) -> tuple[Value, ...] | None:
     if depth == 1 and outputs != groups > 1:  # several outputs of each channel: of as many copies of it
         copies = np.repeat(np.arange(channels, dtype=np.int32), outputs // groups)
         x, groups, channels = F.gather(x, copies, axis=-1), outputs, outputs
+    if (tile := winograd_tile(x.type, w, attrs)):
+        return (F.winograd_conv(x, F.winograd_pack(w, tile=tile), outputs=outputs, tile=tile, before=attrs["before"],
+                                after=attrs["after"]),)
     packed = F.pack(w, groups=PackedConv.matrices(channels, groups))
     return (F.packed_conv(x, packed, sizes=tuple(sizes), outputs=outputs, **{**attrs, "groups": groups}),)
 
 
 _PACKED = {"matmul": _matmul, "conv": _conv}
 
-_CONSTANTS: WeakKeyDictionary[Node, dict[int, Value]] = WeakKeyDictionary()
+#: The operators that pack weights.
+PACKS = frozenset({"pack", "winograd_pack"})
+
+_CONSTANTS: WeakKeyDictionary[Node, dict[tuple, Value]] = WeakKeyDictionary()
 
 
-def packed(weights: Value, groups: int = 1) -> Value:
+def packed(op: str, weights: Value, **attrs: int) -> Value:
     """The packed form of constant weights. All graphs that have the same constant are given the same value, so that
     it is in memory once."""
     known = _CONSTANTS.setdefault(weights.node, {})
-    if groups not in known:
-        known[groups] = constant(OPS["pack"].eval(weights.constant, groups=groups))
-    return known[groups]
+    key = (op, *sorted(attrs.items()))
+    if key not in known:
+        known[key] = constant(OPS[op].eval(weights.constant, **attrs))
+    return known[key]

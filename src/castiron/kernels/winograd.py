@@ -1,0 +1,54 @@
+"""Convolutions by 3×3 in tiles: ``winograd.h``."""
+
+from __future__ import annotations
+
+from castiron.kernels import contraction
+from castiron.kernels.scalar import Instr
+from castiron.kernels.window import Windows
+from castiron.kernels.writer import LANES, View, Writer, number
+
+#: Bytes of transformed tiles and their products that are in use at a time: most of the second-level cache.
+BLOCK_BYTES = 768 << 10
+
+#: The columns that are multiplied at a time, as in ``winograd.h``.
+COLUMNS = 64
+
+
+def tiles(tile: int, channels: int) -> int:
+    """How many tiles are transformed at a time."""
+    return max(6, BLOCK_BYTES // (4 * (tile + 2) ** 2 * (channels + LANES + COLUMNS)))
+
+
+def workspace(tile: int, channels: int) -> int:
+    """Bytes of scratch that a convolution needs."""
+    return 4 * sum(_parts(tile, channels))
+
+
+def _parts(tile: int, channels: int) -> tuple[int, int, int]:
+    """Floats of the transformed tiles, of the products, and of what is in work."""
+    places, count = (tile + 2) ** 2, tiles(tile, channels)
+    return places * count * (channels + LANES), places * count * COLUMNS, places * (channels + LANES)
+
+
+def pack(w: Writer, out: View, kernels: View, tile: int, points: tuple[float, ...]) -> None:
+    """out = the transformed and packed kernels [3,3,C,M]."""
+    name = w.define("winograd_pack_", f"WINOGRAD_PACK_DEFINE(@, {tile}, {_points(points)})")
+    w.line(f"{name}({kernels.shape[2]}, {kernels.shape[3]}, {kernels.pointer}, {out.pointer});")
+
+
+def _points(points: tuple[float, ...]) -> str:
+    return ", ".join(number(point, "f32") for point in (*points, 0.0)[:2])
+
+
+def conv(w: Writer, out: View, x: View, packed: View, more: list[View], instrs: list[Instr], windows: Windows,
+         tile: int, points: tuple[float, ...], scratch: str) -> None:
+    """out = epilogue(windows · packed, more…) for whole lines of images."""
+    name = w.define("winograd_", f"{contraction.epilogue(out, more, instrs)}\n"
+                    f"WINOGRAD_DEFINE(@, {tile}, {_points(points)}, @_epilogue)")
+    operands = contraction.epilogue_operands(w, out, more)
+    v, products, _ = _parts(tile, windows.channels)
+    geometry = w.fresh("g")
+    w.line(f"const struct winograd {geometry} = {{{out.shape[-1]}, {tiles(tile, windows.channels)}, "
+           f"{windows.channels + LANES}, {scratch}, {scratch} + {v}, {scratch} + {v + products}}};")
+    w.line(f"{name}(&{windows.declare(w)}, &{geometry}, {x.pointer}, {packed.pointer}, {windows.first}, "
+           f"{windows.number}, {out.pointer}, &{operands});")
