@@ -18,20 +18,20 @@ from castiron.kernels import (
     resampling,
     sorting,
     window,
-)
     winograd,
+)
 from castiron.kernels.scalar import Instr
 from castiron.kernels.writer import LANES, MEMORY, add, at, mul, number
 from castiron.ops.fused import body_types
 from castiron.ops.loop import body_inputs
-from castiron.program import ALIGNMENT, SCRATCH, Program, Step
 from castiron.ops.winograd import POINTS
+from castiron.program import ALIGNMENT, SCRATCH, Program, Step
 from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_results, row_shape
 from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h", "winograd.h",
-           "hash.h")
+HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h",
+           "winograd.h", "hash.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -293,8 +293,6 @@ def _packed_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> N
                        f"(float *){s.memory(SCRATCH)}")
 
 
-def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
-    return lambda s, node, out, inputs: window.reduce(s.w, kind, out, inputs[0],
 def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     x, packed, *more = inputs
     types, tile = (node.types[0], *(v.type for v in node.inputs[2:])), node.attrs["tile"]
@@ -303,6 +301,8 @@ def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) ->
                   tile, POINTS[tile], f"(float *){s.memory(SCRATCH)}")
 
 
+def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
+    return lambda s, node, out, inputs: window.reduce(s.w, kind, out, inputs[0],
                                                       _windows(s, node, out, node.attrs["sizes"]))
 
 

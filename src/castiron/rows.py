@@ -249,10 +249,10 @@ def _keeps_axes(node: Node, count: int) -> bool:
             return rank > count
         case "concat":
             return node.attrs["axis"] % rank >= count
-        case op if op in WINDOW_OPS:
-            return rank > count
         case "winograd_conv":
             return count <= 2  # whole lines
+        case op if op in WINDOW_OPS:
+            return rank > count
         case op if op.startswith("reduce_"):
             axes, rank = node.attrs["axes"], node.inputs[0].type.rank
             return axes is not None and all(a % rank >= count for a in axes)

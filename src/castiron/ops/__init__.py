@@ -21,8 +21,8 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     softmax,
     special,
     window,
-)
     winograd,
+)
 from castiron.ops.base import OPS, Example, F, Op, apply
 
 __all__ = ["OPS", "Example", "F", "Op", "apply"]
