@@ -12,6 +12,9 @@ from castiron.ops.symbolic import dims_of
 FLOPS_PER_NANO = 20.0
 BYTES_PER_NANO = 8.0
 
+#: A step from a node of a tree to the next one, of several trees at a time.
+STEP_NANOS = 1.0
+
 #: How often a loop runs of which that is not known.
 TYPICAL_TRIPS = 64
 
@@ -57,6 +60,9 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
             return 30 * size
         case "resample":
             return 2 * size * node.inputs[2].type.shape[1] / FLOPS_PER_NANO
+        case "tree_walk":
+            depths = node.inputs[3].constant
+            return elements(node.inputs[0].type) + block * STEP_NANOS * 8 * (1 if depths is None else depths.sum())
         case "gather" | "slice":
             return 2 * size * node.types[0].dtype.itemsize / BYTES_PER_NANO
         case "update":

@@ -17,6 +17,7 @@ from castiron.kernels import (
     reduction,
     resampling,
     sorting,
+    trees,
     window,
     winograd,
 )
@@ -31,7 +32,7 @@ from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h",
-           "winograd.h", "hash.h")
+           "winograd.h", "hash.h", "trees.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -335,6 +336,10 @@ def _hash_bucket(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> N
     hashing.hash_bucket(s.w, out, inputs[0], node.attrs["buckets"], salt)
 
 
+def _tree_walk(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    trees.walk(s.w, out, *inputs, node.attrs["bits"], node.attrs["combine"], s.memory(SCRATCH))
+
+
 def _cumulate(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
     return lambda s, node, out, inputs: reduction.cumulate(s.w, kind, out, inputs[0], _axis(node))
 
@@ -370,6 +375,7 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "sort": lambda s, node, out, inputs: sorting.sort(s.w, out, inputs[0]),
     "argsort": lambda s, node, out, inputs: sorting.argsort(s.w, out, inputs[0], _axis(node), node.attrs["descending"]),
     "searchsorted": lambda s, node, out, inputs: sorting.searchsorted(s.w, out, *inputs, node.attrs["side"]),
+    "tree_walk": _tree_walk,
     **{name: _cumulate(kind) for name, kind in (("cumsum", "sum"), ("cumprod", "prod"), ("cummax", "max"),
                                                 ("cummin", "min"))},
     **{f"reduce_{kind}": _reduce(kind) for kind in ("sum", "prod", "max", "min")},

@@ -11,7 +11,7 @@ import numpy as np
 from castiron import interp
 from castiron.cost import nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
-from castiron.kernels import contraction, window, winograd
+from castiron.kernels import contraction, trees, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
@@ -458,4 +458,7 @@ def _workspace(node: Node) -> int:
         return window.workspace(node.attrs["sizes"], node.inputs[0].type.shape[-1], node.attrs["groups"])
     if node.op == "winograd_conv":
         return winograd.workspace(node.attrs["tile"], node.inputs[0].type.shape[-1])
+    if node.op == "tree_walk":
+        columns, targets = node.inputs[1].type.shape[0], node.attrs["targets"]
+        return trees.workspace(columns, targets, node.types[0].dtype.itemsize)
     return max((_workspace(inner) for body in node.bodies.values() for inner in body.nodes), default=0)

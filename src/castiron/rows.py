@@ -103,6 +103,8 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             kinds = [node.attrs["axis"] % out.rank != 0, False, False]
         case "hash_bucket":
             kinds = [True]
+        case "tree_walk":
+            kinds = [True, *[False] * (len(types) - 1)]
         case "matmul":
             a, b = types
             if a.rank == out.rank and out.rank > 2 and a.shape[0] == out.shape[0]:

@@ -16,8 +16,8 @@ from compiled import RUNNABLE, Compiled
 FINER, LEAST = 2.0**-27, 4e-15
 
 
-#: Operators on packed weights, which are of floats.
-PACKED = {name for name in OPS if "pack" in name or "winograd" in name} | {"dense"}
+#: Operators on what is packed for floats.
+PACKED = {name for name in OPS if "pack" in name or "winograd" in name} | {"dense", "tree_walk"}
 
 
 def double(example):

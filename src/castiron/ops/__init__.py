@@ -20,6 +20,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     shape,
     softmax,
     special,
+    trees,
     window,
     winograd,
 )

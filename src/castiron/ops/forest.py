@@ -1,0 +1,152 @@
+"""Decision trees in one plain form, and packed for kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from castiron.errors import ModelError
+
+#: Trees of a group are added up in so many parts, in which a row's trees can be visited abreast.
+PARTS = 8
+
+#: The key of columns that stand for no feature; those of numbers are larger.
+LOWEST = {np.dtype(np.int32): np.iinfo(np.int32).min, np.dtype(np.int64): np.iinfo(np.int64).min}
+
+#: By combination: what changes nothing.
+NEUTRAL = {"sum": 0.0, "min": np.inf, "max": -np.inf}
+
+#: The link of a node has the column in its lower bits, times this.
+COLUMN_STEP = 8
+
+
+def ordered(x: np.ndarray) -> np.ndarray:
+    """The bits of floats as signed integers that are ordered as the floats are, zeros being equal; for NaN anything."""
+    bits = np.ascontiguousarray(x).view(np.int64 if x.dtype == np.float64 else np.int32)
+    size = bits & np.iinfo(bits.dtype).max
+    return np.where(bits < 0, -size, size)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees of comparisons: a row goes to the first child of a node if x[feature] <= threshold, or if x[feature] is
+    NaN and ``missing``, else to the second.
+
+    ``features`` (i32), ``thresholds`` (floats of x's type; NaN for what no number is below) and ``missing`` (bool)
+    have an element a node, ``children`` (i32) two: the number k of a node, or ~k for leaf k. ``roots`` are written
+    like children. Leaf k adds weights[k, t] to target t. Several nodes may have the same child.
+    """
+
+    features: np.ndarray
+    thresholds: np.ndarray
+    missing: np.ndarray
+    children: np.ndarray
+    roots: np.ndarray
+    weights: np.ndarray
+
+    def levels(self) -> np.ndarray:
+        """For each node the length of the longest path to it from where no node leads; ModelError for a cycle."""
+        inner = self.children[self.children >= 0]
+        waiting = np.bincount(inner, minlength=len(self.features))
+        level = np.zeros(len(self.features), np.int64)
+        front, done = np.flatnonzero(waiting == 0), 0
+        while front.size:
+            done += front.size
+            reached = self.children[front].reshape(-1)
+            reached = reached[reached >= 0]
+            depth = level[front[0]] + 1
+            np.subtract.at(waiting, reached, 1)
+            front = np.unique(reached[waiting[reached] == 0])
+            level[front] = depth
+        if done < len(self.features):
+            raise ModelError("the nodes of a tree lead around in a circle")
+        return level
+
+    def trees(self) -> np.ndarray:
+        """For each node the number of a tree that it belongs to, -1 for none."""
+        tree = np.full(len(self.features), -1, np.int64)
+        inner = self.roots >= 0
+        front = self.roots[inner]
+        tree[front] = np.flatnonzero(inner)
+        while front.size:
+            reached, owners = self.children[front], np.repeat(tree[front], 2)
+            reached = reached.reshape(-1)
+            new = (reached >= 0) & (tree[np.maximum(reached, 0)] < 0)
+            tree[reached[new]] = owners[new]
+            front = np.unique(reached[new])
+        return tree
+
+
+def packed(forest: Forest, combine: str) -> tuple[tuple[np.ndarray, ...], dict[str, int | str]]:
+    """The operands behind x and the attributes of ``tree_walk``."""
+    key = np.dtype(np.int64 if forest.thresholds.dtype == np.float64 else np.int32)
+    tree, level = forest.trees(), forest.levels()
+    column_numbers = forest.features.astype(np.int64) * 2 + forest.missing
+    columns, column = np.unique(column_numbers[tree >= 0], return_inverse=True)
+    columns = np.concatenate([[-1], columns]).astype(np.int32)
+    order, groups, depths, target = _grouped(forest, tree, level, combine)
+    roots = np.append(forest.roots, ~len(forest.weights))[order]
+    inner = np.flatnonzero(tree >= 0)
+    column_of = np.zeros(len(tree), np.int64)
+    column_of[inner] = column.reshape(-1) + 1
+    inner = inner[np.lexsort((level[inner], tree[inner]))]
+    pair = np.zeros(len(tree), np.int64)
+    pair[inner] = len(roots) + 2 * np.arange(len(inner))
+    source = np.concatenate([roots, forest.children[inner].reshape(-1)])
+    owners = [np.where(width == 1, first, -1).repeat(PARTS * count) for count, first, width in groups]
+    owners = np.concatenate([*owners, target[tree[inner]].repeat(2)])
+    bits = int((len(columns) - 1) * COLUMN_STEP).bit_length()
+    if len(source) << bits >= 1 << (key.itemsize * 8 - 1):
+        raise ModelError(f"a tree ensemble of {len(source)} nodes over {len(columns) - 1} columns is too large")
+    ends = source < 0
+    nodes = np.zeros((len(source), 2), key)
+    nodes[ends, 0], weights = _leaves(forest.weights, ~source[ends], owners[ends], key, NEUTRAL[combine])
+    nodes[ends, 1] = np.flatnonzero(ends) << bits
+    of = source[~ends]
+    nodes[~ends, 0] = _thresholds(forest.thresholds[of], key)
+    nodes[~ends, 1] = (pair[of] << bits) + column_of[of] * COLUMN_STEP
+    attrs = {"targets": forest.weights.shape[1], "bits": bits, "combine": combine}
+    return (columns, groups, depths, nodes, weights), attrs
+
+
+def _thresholds(values: np.ndarray, key: np.dtype) -> np.ndarray:
+    return np.where(np.isnan(values), LOWEST[key], ordered(values))
+
+
+def _leaves(weights: np.ndarray, leaf: np.ndarray, target: np.ndarray, key: np.dtype,
+            neutral: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each leaf, one behind the last being none, what it has in place of a threshold, given the one target that
+    its tree weighs, or -1 for several; and the weights of the latter."""
+    targets, one = weights.shape[1], target >= 0
+    weights = np.vstack([weights, np.full((1, targets), neutral, weights.dtype)])
+    rows, row = np.unique(weights[leaf[~one]], axis=0, return_inverse=True)
+    slots = np.zeros(len(leaf), key)
+    slots[~one] = row.reshape(-1) * targets
+    slots[one] = np.ascontiguousarray(weights[leaf[one], target[one]]).view(key)
+    return slots, rows.reshape(-1)
+
+
+def _grouped(forest: Forest, tree: np.ndarray, level: np.ndarray,
+             combine: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of the trees in their order, the number behind the last standing for an empty one; the groups; the
+    depths; for each tree the one target that it weighs, or -1 for several."""
+    count, targets = len(forest.roots), forest.weights.shape[1]
+    weighed, used = forest.weights != NEUTRAL[combine], np.zeros((count, targets), bool)
+    for side in (0, 1):
+        ends = np.flatnonzero((forest.children[:, side] < 0) & (tree >= 0))
+        np.logical_or.at(used, tree[ends], weighed[~forest.children[ends, side]])
+    for root in np.flatnonzero(forest.roots < 0):
+        used[root] |= weighed[~forest.roots[root]]
+    target = np.where(used.sum(1) <= 1, used.argmax(1), -1)
+    depth = np.zeros(count + 1, np.int64)
+    np.maximum.at(depth, tree[tree >= 0], level[tree >= 0] + 1)
+    order, groups, depths = [], [], []
+    for own in np.unique(target).tolist():
+        trees = np.flatnonzero(target == own)
+        trees = trees[np.argsort(-depth[trees], kind="stable")]
+        trees = np.concatenate([trees, np.full(-len(trees) % PARTS, count)]).reshape(-1, PARTS)
+        order.append(trees.T.reshape(-1))
+        depths.append(depth[trees].max(1))
+        groups.append((len(trees), *((own, 1) if own >= 0 else (0, targets))))
+    return (np.concatenate(order), np.array(groups, np.int32), np.concatenate(depths).astype(np.int32), target)
