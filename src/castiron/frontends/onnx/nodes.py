@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,11 @@ class SourceNode(Operands):
         if name not in self.attrs and default is not None:
             return default
         return tensors.dtype_of(self.integer(name, 0))
+
+    def renamed(self, **names: str) -> SourceNode:
+        """The node with attributes under the names that another operator has for them."""
+        return replace(self, attrs={**self.attrs, **{new: self.attrs[old] for new, old in names.items()
+                                                     if old in self.attrs}})
 
     def array(self, name: str) -> np.ndarray | None:
         """The tensor of an attribute, all elements of a sparse one; None if it isn't there."""

@@ -29,7 +29,7 @@ def attention(node: SourceNode, q: Value, k: Value, v: Value, mask: Value | None
         heads, kv_heads = node.integer("q_num_heads", 0), node.integer("kv_num_heads", 0)
         if heads < 1 or kv_heads < 1:
             raise ModelError("Attention of rank 3 without numbers of heads")
-        q, k, v = _split(q, heads), _split(k, kv_heads), _split(v, kv_heads)
+        q, k, v = heads_of(q, heads), heads_of(k, kv_heads), heads_of(v, kv_heads)
     before: Dim | Value = 0
     if past_k is not None and past_v is not None:
         before = past_k.type.shape[2]
@@ -65,7 +65,7 @@ def attention(node: SourceNode, q: Value, k: Value, v: Value, mask: Value | None
     return (y, *present, captured[node.integer("qk_matmul_output_mode", 0)])
 
 
-def _split(x: Value, heads: int) -> Value:
+def heads_of(x: Value, heads: int) -> Value:
     """[batch, steps, heads · size] as [batch, heads, steps, size]."""
     batch, steps, width = x.type.shape
     return F.transpose(F.reshape(x, shape=(batch, steps, heads, exact_div(width, heads))), perm=(0, 2, 1, 3))

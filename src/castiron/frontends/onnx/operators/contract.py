@@ -37,12 +37,6 @@ def gemm(node: SourceNode, a: Value, b: Value, c: Value | None = None) -> Value:
     return F.add(y, c if beta == 1 else F.mul(c, beta if c.type.dtype.is_float else int(beta)))
 
 
-@converts("com.microsoft.FusedMatMul")
-def fused_matmul(node: SourceNode, a: Value, b: Value) -> Value:
-    y = F.matmul(a, b, transpose_a=node.flag("transA"), transpose_b=node.flag("transB"))
-    return F.mul(y, node.number("alpha", 1.0))
-
-
 @converts("Einsum")
 def einsum(node: SourceNode, *operands: Value) -> Value:
     return sum_of_products(node.text("equation", ""), *operands)

@@ -19,7 +19,7 @@ def gather(node: SourceNode, x: Value, indices: Value) -> Value:
     return F.gather(x, indices, axis=node.integer("axis", 0))
 
 
-@converts("GatherND")
+@converts("GatherND", "com.microsoft.GatherND")
 def gather_nd(node: SourceNode, x: Value, indices: Value) -> Value:
     return F.gather_nd(x, indices, batch_dims=node.integer("batch_dims", 0))
 

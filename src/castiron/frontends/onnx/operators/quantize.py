@@ -70,7 +70,7 @@ def dynamic_quantize_linear(node: SourceNode, x: Value) -> tuple[Value, Value, V
     return quantized(x, scale, zero, DType.U8), scale, zero
 
 
-def _centred(x: Value, zero: Value | None, axis: int) -> Value:
+def centred(x: Value, zero: Value | None, axis: int) -> Value:
     """x less its zero point, one for all or one for each index of an axis, as i32."""
     x = F.cast(x, dtype=DType.I32)
     if zero is None:
@@ -85,20 +85,20 @@ def _centred(x: Value, zero: Value | None, axis: int) -> Value:
 @converts("MatMulInteger")
 def matmul_integer(node: SourceNode, a: Value, b: Value, a_zero: Value | None = None,
                    b_zero: Value | None = None) -> Value:
-    return matrix_product(_centred(a, a_zero, -2), _centred(b, b_zero, -1))
+    return matrix_product(centred(a, a_zero, -2), centred(b, b_zero, -1))
 
 
 @converts("ConvInteger")
 def conv_integer(node: SourceNode, x: Value, w: Value, x_zero: Value | None = None,
                  w_zero: Value | None = None) -> Value:
     at = window(node, x.type.shape[2:], w.type.shape[2:])
-    return convolved(_centred(x, x_zero, 1), _centred(w, w_zero, 0), None, at, node.integer("group", 1))
+    return convolved(centred(x, x_zero, 1), centred(w, w_zero, 0), None, at, node.integer("group", 1))
 
 
 @converts("QLinearMatMul")
 def q_linear_matmul(node: SourceNode, a: Value, a_scale: Value, a_zero: Value, b: Value, b_scale: Value,
                     b_zero: Value, y_scale: Value, y_zero: Value) -> Value:
-    total = matrix_product(_centred(a, a_zero, -2), _centred(b, b_zero, -1))
+    total = matrix_product(centred(a, a_zero, -2), centred(b, b_zero, -1))
     return _requantized(total, (a_scale, b_scale, y_scale), y_zero)
 
 
@@ -106,7 +106,7 @@ def q_linear_matmul(node: SourceNode, a: Value, a_scale: Value, a_zero: Value, b
 def q_linear_conv(node: SourceNode, x: Value, x_scale: Value, x_zero: Value, w: Value, w_scale: Value, w_zero: Value,
                   y_scale: Value, y_zero: Value, bias: Value | None = None) -> Value:
     at = window(node, x.type.shape[2:], w.type.shape[2:])
-    total = convolved(_centred(x, x_zero, 1), _centred(w, w_zero, 0), bias, at, node.integer("group", 1))
+    total = convolved(centred(x, x_zero, 1), centred(w, w_zero, 0), bias, at, node.integer("group", 1))
     if w_scale.type.rank == 1 and w_scale.type.size != 1:
         w_scale = F.reshape(w_scale, shape=(*w_scale.type.shape, *(1,) * (x.type.rank - 2)))
     return _requantized(total, (x_scale, w_scale, y_scale), y_zero)

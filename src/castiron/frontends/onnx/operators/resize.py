@@ -206,7 +206,7 @@ def _cubic(d: np.ndarray, a: float) -> np.ndarray:
     return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
-@converts("GridSample")
+@converts("GridSample", "com.microsoft.GridSample")
 def grid_sample(node: SourceNode, x: Value, grid: Value) -> Value:
     """x [N, C, S1…Sd] at the places grid [N, O1…Od, d] says, where -1 and 1 are the ends of an axis, the last axis
     first."""

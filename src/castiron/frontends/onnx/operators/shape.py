@@ -18,6 +18,11 @@ FAR = 10**9
 converts("Range")(range_)
 
 
+@converts("com.microsoft.Range")
+def range_by_one(node: SourceNode, start: Value, limit: Value, delta: Value | None = None) -> Value:
+    return range_(node, start, limit, constant(start.type.dtype.numpy.type(1)) if delta is None else delta)
+
+
 @converts("Constant")
 def constant_(node: SourceNode) -> Value:
     for name in ("value", "sparse_value"):
@@ -93,6 +98,11 @@ def unsqueeze(node: SourceNode, x: Value, axes: Value | None = None) -> Value:
         raise ModelError(f"the axes {chosen} name one twice")
     rest = iter(x.type.shape)
     return F.reshape(x, shape=tuple(1 if i in places else next(rest) for i in range(rank)))
+
+
+@converts("com.microsoft.ExpandDims")
+def expand_dims(node: SourceNode, x: Value, axis: Value) -> Value:
+    return unsqueeze(node, x, axis)
 
 
 @converts("Transpose")
@@ -175,7 +185,7 @@ def tile(node: SourceNode, x: Value, multiples: Value, axis: Value | None = None
     return F.tile(x, multiples=counts)
 
 
-@converts("Pad")
+@converts("Pad", "com.microsoft.Pad")
 def pad(node: SourceNode, x: Value, amounts: Value | None = None, value: Value | None = None,
         axes: Value | None = None) -> Value:
     """x with elements added, or taken away where amounts are negative: a value, or by the mode those of x itself."""
@@ -273,7 +283,7 @@ def _diagonal(rows: Dim, columns: Dim) -> Value:
                  F.reshape(count_up(rows, DType.I64), shape=(rows, 1)))
 
 
-@converts("Trilu")
+@converts("Trilu", "com.microsoft.Trilu")
 def trilu(node: SourceNode, x: Value, k: Value | None = None) -> Value:
     """The upper or lower triangle, zeros elsewhere."""
     distance = _diagonal(*x.type.shape[-2:])

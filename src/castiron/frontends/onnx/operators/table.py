@@ -52,7 +52,8 @@ def convert(node: SourceNode, *operands: Value | Compound | None) -> Results:
     if len(listed) < len(operands) and len(listed) == len([p for p in parameters if p.name != "own"]):
         raise ModelError(f"{node.op} has {len(operands)} operands, more than the {len(listed)} that it takes")
     for position, parameter in enumerate(listed):
-        if parameter.default is parameter.empty and (position >= len(operands) or operands[position] is None):
+        needed = parameter.default is parameter.empty and not str(parameter.annotation).endswith("None")
+        if needed and (position >= len(operands) or operands[position] is None):
             raise ModelError(f"{node.op} has no operand {parameter.name!r}")
     if node.op not in COMPOUND and (found := next((v for v in operands if isinstance(v, Compound)), None)):
         raise ModelError(f"{node.op} of {found.kind} is not supported")
