@@ -65,7 +65,9 @@ class RandomGraph:
         return Graph("random", self.inputs, {f"y{i}": v for i, v in enumerate(outputs)}, labels)
 
     def grow(self) -> None:
-        kind = self.random.choice(_KINDS)
+        self.grow_by(self.random.choice(_KINDS))
+
+    def grow_by(self, kind: str) -> None:
         x = self.random.choice(list(self.exact)[-4:] if self.random.random() < 0.7 else list(self.exact))
         try:
             result, operands, exact = getattr(self, f"_{kind}")(x)
