@@ -9,8 +9,6 @@ from castiron.frontends.onnx.operators import (  # noqa: F401  (each registers i
     fused,
     fused_attention,
     index,
-    encoding,
-    features,
     loss,
     normalization,
     quantize,
