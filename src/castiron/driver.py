@@ -205,11 +205,13 @@ def _golden(compiled: Compiled) -> tuple[Golden, ...]:
         symbols: dict[str, int] = {}
         for key, array in sample.items():
             interp.bind(graph.inputs[key].type, array.shape, symbols)
+        for port, array in zip(program.outputs, results, strict=True):
+            interp.bind(graph.outputs[port.name].type, array.shape, symbols)
         arrays = [*(sample[p.name] for p in program.inputs), *results]
         offsets = [weights.add(array.astype(program.buffers[port.buffer].type.dtype.numpy))
                    for port, array in zip((*program.inputs, *program.outputs), arrays, strict=True)]
         count = len(program.inputs)
-        sizes = tuple(symbols[s] for s in program.symbols)
+        sizes = tuple(symbols.get(s, 0) for s in program.symbols)
         golden.append(Golden(sizes, tuple(offsets[:count]), tuple(offsets[count:])))
     return tuple(golden)
 

@@ -10,6 +10,9 @@ from castiron.errors import ShapeError
 from castiron.ir import Dim, Expr, Graph, Node, TensorType, Value, evaluate
 from castiron.ops import OPS
 
+#: A number in a small input must not make the process ask for all memory.
+MOST_MEASURED = 1 << 33
+
 
 def run(graph: Graph, feeds: Mapping[Value, np.ndarray], fetches: list[Value]) -> list[np.ndarray]:
     """The fetched values, given arrays for any values that cut them off from what is not fed.
@@ -19,7 +22,15 @@ def run(graph: Graph, feeds: Mapping[Value, np.ndarray], fetches: list[Value]) -
     symbols: dict[str, int] = {}
     for value, array in feeds.items():
         bind(value.type, array.shape, symbols)
-    return _run(_needed(fetches, set(feeds)), feeds, fetches, symbols)
+    told = frozenset(symbols)
+
+    def counts(node: Node) -> list[Value]:
+        return [graph.measured[s] for s in graph.waits(node) if s not in told]
+
+    for name, count in graph.measured.items():
+        if count in feeds:
+            measure(symbols, name, feeds[count])
+    return _run(_needed(fetches, set(feeds), counts), feeds, fetches, symbols, graph.measured)
 
 
 def function(body: Graph, symbols: Mapping[str, int]) -> Callable[..., list[np.ndarray]]:
@@ -30,7 +41,9 @@ def function(body: Graph, symbols: Mapping[str, int]) -> Callable[..., list[np.n
 
 
 def _run(nodes: list[Node], feeds: Mapping[Value, np.ndarray], fetches: list[Value],
-         symbols: Mapping[str, int]) -> list[np.ndarray]:
+         symbols: dict[str, int], measured: Mapping[str, Value] | None = None) -> list[np.ndarray]:
+    given = {count: [name for name, other in measured.items() if other == count] for count in measured.values()} if (
+        measured) else {}
     known: dict[Value, np.ndarray] = {
         value: np.asarray(array, value.type.dtype.numpy) for value, array in feeds.items()}
     for node in nodes:
@@ -43,7 +56,17 @@ def _run(nodes: list[Node], feeds: Mapping[Value, np.ndarray], fetches: list[Val
             results = OPS[node.op].eval(*(known[v] for v in node.inputs), **attrs)
         for value, array in zip(node.results, results if isinstance(results, tuple) else (results,), strict=True):
             known.setdefault(value, np.asarray(array))
+            for name in given.get(value, ()):
+                measure(symbols, name, known[value])
     return [known[v] for v in fetches]
+
+
+def measure(symbols: dict[str, int], name: str, count: np.ndarray | int) -> None:
+    """Enter into ``symbols`` a dimension that was computed. ShapeError if it is none, or what is fed tells another."""
+    if not 0 <= count <= MOST_MEASURED:
+        raise ShapeError(f"these inputs make the dimension {name} {count}")
+    if symbols.setdefault(name, int(count)) != count:
+        raise ShapeError(f"the dimension {name} is {symbols[name]} in what is fed, but comes out as {count}")
 
 
 def bind(type: TensorType, shape: tuple[int, ...], symbols: dict[str, int]) -> None:
@@ -95,7 +118,8 @@ def substitute(attr: object, symbols: Mapping[str, int]) -> object:
     return attr
 
 
-def _needed(fetches: list[Value], fed: set[Value]) -> list[Node]:
+def _needed(fetches: list[Value], fed: set[Value], counts: Callable[[Node], list[Value]] = lambda node: []
+            ) -> list[Node]:
     order, done = [], set()
     for fetch in fetches:
         stack = [(fetch, False)]
@@ -108,6 +132,7 @@ def _needed(fetches: list[Value], fed: set[Value]) -> list[Node]:
             elif value not in fed and value.node not in done:
                 stack.append((value, True))
                 stack.extend((v, False) for v in reversed(value.node.inputs))
+                stack.extend((v, False) for v in counts(value.node))
     return order
 
 

@@ -72,12 +72,16 @@ def _program(program: Program, first_entry: int, words: Mapping[str, str], colum
         "Symbols": _list("string", map(quote, symbols)),
         "Derived": _list("engine.Derived", (_derived(atom, symbols) for atom in program.derived)),
         "Buffers": _list("engine.Buffer", (_buffer(b, symbols) for b in program.buffers)),
-        "Steps": _list("engine.Step", (_step(s, first_entry + i, symbols) for i, s in enumerate(program.steps))),
+        "Steps": _list("engine.Step", (
+            _step(s, first_entry + i, symbols, program) for i, s in enumerate(program.steps))),
         "Inputs": _list("engine.Port", (_port(port, words, {}) for port in program.inputs)),
         "Outputs": _list("engine.Port", (_port(port, words, columns) for port in program.outputs)),
         "ScratchBytes": str(program.scratch_bytes),
         "RowWise": str(program.row_wise).lower(),
     }
+    if program.measured:
+        fields["Measured"] = _list("engine.Measured", (
+            f"{{Symbol: {symbols.index(m.symbol)}, Buffer: {m.buffer}, Step: {m.step}}}" for m in program.measured))
     return "engine.Program{\n" + "".join(f"{key}: {value},\n" for key, value in fields.items()) + "}"
 
 
@@ -90,14 +94,16 @@ def _buffer(buffer: Buffer, symbols: tuple[str, ...]) -> str:
     const, slot, producer = (-1 if x is None else x for x in (buffer.const, buffer.slot, buffer.producer))
     shape = ", ".join(_dim(dim, symbols) for dim in buffer.type.shape)
     return (f"{{DType: {_dtype(buffer.type.dtype)}, Shape: []engine.Dim{{{shape}}}, Const: {const}, Slot: {slot}, "
-            f"Producer: {producer}}}")
+            f"Producer: {producer}" + (f", Stage: {buffer.stage}}}" if buffer.stage else "}"))
 
 
-def _step(step: Step, entry: int, symbols: tuple[str, ...]) -> str:
+def _step(step: Step, entry: int, symbols: tuple[str, ...], program: Program) -> str:
     # The runtime cuts rows into blocks itself; of slabs it knows nothing but how many tiles there are.
     rows, block = (1 if step.rows is None else step.rows, step.block) if step.slabs == 1 else (step.tiles, 1)
+    waits = [i for i, m in enumerate(program.measured) if m.symbol in step.waits]
     return (f"{{Entry: {entry}, Reads: {_ints(step.reads, 32)}, Writes: {_ints(step.writes, 32)}, "
-            f"Rows: engine.Dim{_dim(rows, symbols)}, Block: {block}, TileNanos: {step.tile_nanos}}}")
+            f"Rows: engine.Dim{_dim(rows, symbols)}, Block: {block}, TileNanos: {step.tile_nanos}"
+            + (f", Waits: {_ints(waits, 32)}}}" if waits else "}"))
 
 
 def _port(port: Port, words: Mapping[str, str], columns: Mapping[str, Iterable[str]]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from castiron import interp
 from castiron.emit import emit
 from castiron.errors import ShapeError, ToolError
-from castiron.ir import evaluate
+from castiron.ir import Atom, evaluate
 from castiron.program import ALIGNMENT, SCRATCH, WEIGHTS, Buffer, Program, Step, Weights, align
 from castiron.targets import host
 from castiron.targets.levels import Level
@@ -99,32 +99,46 @@ class Runner:
         return {port.name: self._constant(replace(self.program.buffers[port.buffer], const=offset), {})
                 for port, offset in zip(ports, self.program.states, strict=True)}
 
-    def _run(self, steps: Sequence[Step], arrays: dict[int, np.ndarray], symbols: Mapping[str, int],
+    def _run(self, steps: Sequence[Step], arrays: dict[int, np.ndarray], symbols: dict[str, int],
              poison: int | None) -> None:
         program, library = self.program, self._library
         table = np.zeros(len(program.buffers), np.uintp)
         table[WEIGHTS] = library.address(self._weights)
         scratch = library.allocate(program.scratch_bytes, poison)
         table[SCRATCH] = library.address(scratch)
-        slots = self._slots(symbols, poison)
+        begin = 0
+        for stage, end in enumerate([*program.pauses, len(steps)]):
+            self._place(stage, table, arrays, symbols, poison)
+            derived = [atom.evaluate(symbols) if _known(atom, symbols) else 0 for atom in program.derived]
+            values = np.array([*(symbols.get(s, 0) for s in program.symbols), *derived, 0], np.int64)
+            for i, step in enumerate(steps[begin:end], begin):
+                if any(program.buffers[w].const is None for w in step.writes):
+                    library.call(self._first + i, table, values, 0, tiles(step, symbols))
+            for measured in program.measured if stage < len(program.pauses) else ():
+                if measured.step == end:
+                    interp.measure(symbols, measured.symbol, int(self._fetch(measured.buffer, arrays, symbols)))
+            begin = end
+
+    def _place(self, stage: int, table: np.ndarray, arrays: dict[int, np.ndarray], symbols: Mapping[str, int],
+               poison: int | None) -> None:
+        """Memory for the buffers whose size is known at a stage."""
+        program, library = self.program, self._library
+        slots = self._slots(stage, symbols, poison)
         for i, buffer in enumerate(program.buffers[2:], 2):
+            if buffer.stage != stage:
+                continue
             if i not in arrays and buffer.const is None:
                 size = _bytes(buffer, symbols)
                 memory = library.place(aligned(size, poison)) if buffer.slot is None else slots[buffer.slot][:size]
                 shape = _shape(buffer, symbols)
                 arrays[i] = memory.view(buffer.type.dtype.numpy).reshape(shape)
             table[i] = library.address(arrays[i]) if i in arrays else table[WEIGHTS] + buffer.const
-        derived = [atom.evaluate(symbols) for atom in program.derived]
-        values = np.array([*(symbols[s] for s in program.symbols), *derived, 0], np.int64)
-        for i, step in enumerate(program.steps):
-            if any(program.buffers[w].const is None for w in step.writes):
-                library.call(self._first + i, table, values, 0, tiles(step, symbols))
 
-    def _slots(self, symbols: Mapping[str, int], poison: int | None) -> dict[int, np.ndarray]:
-        """The arena: memory that buffers share because they are never alive at the same time."""
+    def _slots(self, stage: int, symbols: Mapping[str, int], poison: int | None) -> dict[int, np.ndarray]:
+        """The arena of a stage: memory that buffers share because they are never alive at the same time."""
         sizes: dict[int, int] = {}
         for buffer in self.program.buffers[2:]:
-            if buffer.slot is not None and buffer.const is None:
+            if buffer.slot is not None and buffer.const is None and buffer.stage == stage:
                 sizes[buffer.slot] = max(sizes.get(buffer.slot, 0), _bytes(buffer, symbols))
         return {slot: self._library.allocate(size, poison) for slot, size in sizes.items()}
 
@@ -150,6 +164,10 @@ def _shape(buffer: Buffer, symbols: Mapping[str, int]) -> tuple[int, ...]:
     if min(shape, default=0) < 0:
         raise ShapeError(f"these inputs make a tensor {buffer.type!r} of shape {list(shape)}")
     return shape
+
+
+def _known(atom: Atom, symbols: Mapping[str, int]) -> bool:
+    return all(s in symbols for dim in atom.operands for s in getattr(dim, "symbols", ()))
 
 
 def tiles(step: Step, symbols: Mapping[str, int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import gcd
@@ -12,7 +13,7 @@ from castiron import interp
 from castiron.cost import nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
 from castiron.kernels import contraction, trees, window, winograd
-from castiron.program import ALIGNMENT, Buffer, Port, Program, Step, Weights, align
+from castiron.program import ALIGNMENT, Buffer, Measured, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
 
@@ -54,6 +55,7 @@ class _Group:
 
     nodes: dict[Node, None]
     rows: Dim | None
+    stage: int
 
     @property
     def has_loop(self) -> bool:
@@ -72,6 +74,7 @@ class _Planner:
         self.constants = _constant_values(graph)
         self.shape_only = _shape_only(graph)
         self.roots = set(graph.roots)
+        self.stages = _stages(graph)
         self.storage = storage(graph, self._order())
         self.aliases = self.storage.aliases
         groups = self._groups()
@@ -80,13 +83,16 @@ class _Planner:
         self._place_sources()
         self._place_results(groups, inner)
         steps = tuple(self._step(group, inner) for group in groups)
-        self._assign_slots(groups, steps)
+        measured = self._measured(groups)
+        self._assign_slots(groups, steps, measured)
         scratch = max((self._scratch_size(step) for step in steps), default=0)
-        return Program(graph, graph.symbols, _derived(graph, steps), tuple(self.buffers), self.index, self.aliases,
+        symbols = tuple(dict.fromkeys([*graph.symbols, *(m.symbol for m in measured)]))
+        return Program(graph, symbols, _derived(graph, steps), tuple(self.buffers), self.index, self.aliases,
                        self.storage.views, steps,
                        self._ports(graph.inputs, [state.input for state in graph.states]),
                        self._ports(graph.outputs, [state.output for state in graph.states]),
-                       tuple(self.weights.add(state.initial) for state in graph.states), scratch, self._row_wise())
+                       tuple(self.weights.add(state.initial) for state in graph.states), scratch, self._row_wise(),
+                       measured)
 
     # Which values share memory.
 
@@ -107,24 +113,26 @@ class _Planner:
             if groups and not self.graph.traced and self._joins(node, groups[-1]):
                 groups[-1].nodes[node] = None
             else:
-                groups.append(_Group({node: None}, self._rows(node)))
+                groups.append(_Group({node: None}, self._rows(node), self.stages[node]))
             while node.op == "loop" and len(groups) > 1 and self._follows(groups[-1], groups[-2]):
                 group = groups.pop()
-                groups[-1] = _Group(groups[-1].nodes | group.nodes, group.rows)
+                groups[-1] = _Group(groups[-1].nodes | group.nodes, group.rows, group.stage)
         return groups
 
     def _follows(self, group: _Group, before: _Group) -> bool:
         """Whether what a loop over rows reads can be computed with it, so that it needs no more memory than a block
         takes."""
-        if group.rows is None or before.rows is None or self.graph.traced:
+        if group.rows is None or before.rows is None or self.graph.traced or group.stage != before.stage:
             return False
         joined = before.nodes | group.nodes
         return all(self._row_local(node, group.rows, joined) for node in joined)
 
     def _order(self) -> list[Node]:
-        """The nodes to compute: those that depend on shapes alone first, so that they part no group."""
+        """The nodes to compute, stage by stage: those that depend on shapes alone first, so that they part no
+        group."""
         nodes = [n for n in self.graph.nodes if n.op not in ("input", "constant")]
-        return nodes if self.graph.traced else sorted(nodes, key=lambda n: n.results[0] not in self.shape_only)
+        return sorted(nodes, key=lambda n: (
+            self.stages[n], not self.graph.traced and n.results[0] not in self.shape_only))
 
     def _rows(self, node: Node) -> Dim | None:
         """The dimension over which a node's rows are independent, if there is one."""
@@ -148,7 +156,9 @@ class _Planner:
         return rows
 
     def _joins(self, node: Node, group: _Group) -> bool:
-        if _slabs(group) > 1 or _slabs(_Group({node: None}, group.rows)) > 1:
+        if group.stage != self.stages[node]:
+            return False
+        if _slabs(group) > 1 or _slabs(_Group({node: None}, group.rows, group.stage)) > 1:
             return False
         return (group.rows is not None and self._row_local(node, group.rows, group.nodes)
                 and self._finer(node, group.rows) == group.rows)
@@ -176,7 +186,7 @@ class _Planner:
 
     def _row_wise(self) -> bool:
         """Whether row i of each output depends on row i of the inputs alone, and not on their number."""
-        if not self.graph.symbols or self.graph.states:
+        if not self.graph.symbols or self.graph.states or any(self.stages.values()):
             return False
         rows = Expr({(self.graph.symbols[0],): 1})
         fixed: set[Value] = set()
@@ -270,8 +280,9 @@ class _Planner:
         scratch = self._scratch(group, local, block)
         slabs = _slabs(group)
         tile = sum(nanos(node, group.rows, block) for node in group.nodes) / slabs
+        waits = tuple(dict.fromkeys(s for node in group.nodes for s in self.graph.waits(node)))
         return Step(tuple(group.nodes), group.rows, block, tuple(sorted(reads)), tuple(sorted(writes)), scratch,
-                    max(1, round(tile)), slabs)
+                    max(1, round(tile)), slabs, waits)
 
     def _block(self, group: _Group, local: list[Value]) -> int:
         """How many rows a step computes at a time."""
@@ -316,21 +327,36 @@ class _Planner:
         return max([*map(_workspace, step.nodes), *(
             offset + self._scratch_bytes(v, step.rows, step.block) for v, offset in step.scratch.items())])
 
-    def _assign_slots(self, groups: list[_Group], steps: tuple[Step, ...]) -> None:
-        """Slots of the arena by liveness; in a traced program each value keeps its own."""
+    def _measured(self, groups: list[_Group]) -> tuple[Measured, ...]:
+        """The dimensions that the program measures, in the order in which they become known."""
+        needed = set(self.graph.nodes)
+        found = [Measured(name, self.index[count], sum(group.stage <= self.stages[count.node] for group in groups))
+                 for name, count in self.graph.measured.items() if count.node in needed]
+        return tuple(sorted(found, key=lambda m: m.step))
+
+    def _assign_slots(self, groups: list[_Group], steps: tuple[Step, ...], measured: tuple[Measured, ...]) -> None:
+        """Slots of the arena by liveness; in a traced program each value keeps its own, and everywhere what is known
+        at another stage."""
         producers = {b: i for i, step in reversed([*enumerate(steps)]) for b in step.writes}
         spans = self._spans(groups)
+        pauses = sorted({m.step for m in measured})
+        known = {m.symbol: 1 + pauses.index(m.step) for m in measured if m.symbol not in self.graph.symbols}
+        spans |= {m.buffer: (spans[m.buffer][0], sys.maxsize) for m in measured if m.buffer in producers}
         sizes: list[float] = []
         busy: list[int] = []
+        stages: list[int] = []
         for b in sorted(producers, key=lambda b: (spans[b][0], b)):
             buffer, slot, (first, last) = self.buffers[b], None, spans[b]
+            stage = max((known.get(s, 0) for s in buffer.type.symbols), default=0)
             if buffer.slot is not None:
                 size = typical_bytes(buffer.type)
-                free = [s for s, until in enumerate(busy) if until < first and not self.graph.traced]
+                free = [s for s, until in enumerate(busy) if until < first and stages[s] == stage and not (
+                    self.graph.traced)]
                 slot = min(free, key=lambda s: abs(sizes[s] - size), default=len(sizes))
                 sizes[slot:slot + 1] = [max([size, *sizes[slot:slot + 1]])]
                 busy[slot:slot + 1] = [last]
-            self.buffers[b] = Buffer(buffer.type, buffer.const, slot, producers[b])
+                stages[slot:slot + 1] = [stage]
+            self.buffers[b] = Buffer(buffer.type, buffer.const, slot, producers[b], stage)
 
     def _spans(self, groups: list[_Group]) -> dict[int, tuple[int, int]]:
         """The first and last moment at which each buffer is in use. A step over rows is one moment, since it begins
@@ -369,9 +395,18 @@ def _shape_only(graph: Graph) -> set[Value]:
     """What no input's elements decide."""
     found: set[Value] = set()
     for node in graph.nodes:
-        if node.op != "input" and all(v in found for v in node.inputs):
+        if node.op != "input" and all(v in found for v in node.inputs) and not graph.waits(node):
             found.update(node.results)
     return found
+
+
+def _stages(graph: Graph) -> dict[Node, int]:
+    """How many times the program must pause to measure dimensions before each node can be computed."""
+    stages: dict[Node, int] = {}
+    for node in graph.nodes:
+        stages[node] = max([0, *(stages[v.node] for v in node.inputs),
+                            *(1 + stages[graph.measured[s].node] for s in graph.waits(node))])
+    return stages
 
 
 def _mentions(node: Node, symbol: str) -> bool:

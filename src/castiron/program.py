@@ -57,12 +57,14 @@ def align(size: int) -> int:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Where a value lives: a constant in the weights, a slot of the arena, or the caller's memory."""
+    """Where a value lives: a constant in the weights, a slot of the arena, or the caller's memory. Its size is known
+    from a ``stage`` of the program on."""
 
     type: TensorType
     const: int | None = None
     slot: int | None = None
     producer: int | None = None
+    stage: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Step:
     piece where ``rows`` is None.
 
     Values that only the step itself needs live in scratch at the given byte offsets, behind what a node needs while
-    it is computed. A step of one product may compute its columns in so many ``slabs``.
+    it is computed. A step of one product may compute its columns in so many ``slabs``. It ``waits`` for measured
+    dimensions.
     """
 
     nodes: tuple[Node, ...]
@@ -82,12 +85,22 @@ class Step:
     scratch: Mapping[Value, int]
     tile_nanos: int
     slabs: int = 1
+    waits: tuple[str, ...] = ()
 
     @property
     def tiles(self) -> Dim:
         """How many tiles there are: a slab's blocks, then the next one's."""
         rows = 1 if self.rows is None else self.rows
         return (rows + self.block - 1) // self.block * self.slabs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A dimension that is known before a ``step``: the i64 in a buffer."""
+
+    symbol: str
+    buffer: int
+    step: int
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,8 @@ class Program:
 
     ``index`` says which buffer a value is in, ``aliases`` in which other value's memory a value is; ``views`` are
     slices that are read where they stand.
-    Steps are given the values of ``symbols``, then of ``derived``: what is computed from these.
+    Steps are given the values of ``symbols``, then of ``derived``: what is computed from these. Symbols that no input
+    tells are ``measured``, and so may be others, which are compared; each such step begins a stage.
     The last inputs and outputs are the ends of the states; ``states`` has the byte offsets of their
     initial values in the weights.
     """
@@ -123,3 +137,9 @@ class Program:
     states: tuple[int, ...]
     scratch_bytes: int
     row_wise: bool
+    measured: tuple[Measured, ...] = ()
+
+    @property
+    def pauses(self) -> list[int]:
+        """The steps before which dimensions are measured: the first ones of all stages but stage 0."""
+        return sorted({m.step for m in self.measured})

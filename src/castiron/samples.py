@@ -48,7 +48,8 @@ def _inputs(graph: Graph, rng: np.random.Generator, size: int, scale: float | No
 def _enlarge(symbols: dict[str, int], graph: Graph, least_size: int) -> None:
     """Make free dimensions larger until none that the graph computes from them is below ``least_size``."""
     dims = {dim for node in graph.nodes for type in node.types for dim in type.shape
-            if isinstance(dim, Expr) and ((low := least(dim)) is None or low < least_size)}
+            if isinstance(dim, Expr) and dim.symbols <= symbols.keys()
+            and ((low := least(dim)) is None or low < least_size)}
     for dim in sorted(dims, key=str):
         for _ in range(MAX_SIZE):
             if evaluate(dim, symbols) >= least_size:

@@ -11,6 +11,9 @@ from castiron.ops.loop import body_inputs
 from castiron.ops.symbolic import dims_of
 from castiron.rows import is_small
 
+#: Operators whose result is their operand's memory, or the beginning of it, if it has none of its own.
+STAYS = ("reshape", "extent")
+
 
 def separated(body: Graph) -> Graph:
     """A body of its own, if several nodes have the same, whose outputs are distinct and computed in it, where need be
@@ -70,27 +73,28 @@ class Storage:
     def is_there(self, node: Node) -> bool:
         """Whether a node has nothing to do: its result is its operand, reshaped or cut where it stands."""
         result = node.results[0]
-        return result in self.views or (node.op == "reshape" and self.of(result) == self.of(node.inputs[0]))
+        return result in self.views or (node.op in STAYS and self.of(result) == self.of(node.inputs[0]))
 
 
 def storage(graph: Graph, nodes: Sequence[Node]) -> Storage:
     """What shares memory in a graph whose nodes are computed in the given order: reshaped values with what they
-    were; a result with the operand that it replaces where nothing else needs that; what goes into a body and comes
-    out of it with what stands around. In a traced graph this holds inside of bodies only."""
+    were, the first elements of a value with all of it; a result with the operand that it replaces where nothing else
+    needs that; what goes into a body and comes out of it with what stands around. In a traced graph this holds inside
+    of bodies only."""
     shared = Storage()
     outputs = set(graph.outputs.values())
     if not graph.traced:
         taken = set(graph.inputs.values()) | outputs
         for node in nodes:
-            if node.op != "reshape" or node.inputs[0].node.op == "constant":
+            if node.op not in STAYS or node.inputs[0].node.op == "constant":
                 continue
             source, value = shared.of(node.inputs[0]), node.results[0]
             if value in outputs:
-                if source in taken:
+                if source in taken or source.type.size != value.type.size:
                     continue
                 taken.add(source)
             shared.aliases[value] = source
-        _take_over(shared, nodes, outputs, set(graph.inputs.values()))
+        _take_over(shared, nodes, set(graph.roots), set(graph.inputs.values()))
     _enter(shared, nodes)
     shared.aliases = {value: shared.of(value) for value in shared.aliases}
     return shared

@@ -11,7 +11,7 @@ import numpy as np
 
 from castiron.errors import ModelError
 from castiron.ir.dims import Dim, Expr, substitute, symbol
-from castiron.ir.graph import Graph, Node, Value, constant, placeholder, toposort
+from castiron.ir.graph import Graph, Node, Value, constant, placeholder
 from castiron.ir.types import TensorType
 
 #: Values that are tried for a free dimension.
@@ -30,7 +30,7 @@ def cut(graph: Graph, inputs: Mapping[str, TensorType | None] | None = None, out
     sizes: dict[str, Dim] = {}
     for label, type in inputs.items():
         _unify(label, _find(graph, label).type, type, sizes)
-    graph = _resized(graph, sizes)
+    graph = resized(graph, sizes)
 
     starts = {label: placeholder(label, _find(graph, label).type) for label in inputs}
     new = {_find(graph, label): value for label, value in starts.items()}
@@ -38,10 +38,14 @@ def cut(graph: Graph, inputs: Mapping[str, TensorType | None] | None = None, out
     ends = {label: _find(graph, label) for label in outputs or graph.outputs}
     cut = replace(graph, outputs=ends).rewrite(lambda node, operands: _replaced(node, operands, new))
 
-    needed = set(toposort(value.node for value in cut.outputs.values()))
+    needed = set(replace(cut, inputs=starts, traced=False).nodes)
     kept = needed - {value.node for value in starts.values()}
     own = {name: value for name, value in cut.inputs.items() if value.node.op == "input" and value.node in kept}
     states = tuple(s for s in graph.states if s.input in own and s.output in cut.outputs)
+    for node in needed:
+        if node.op == "extent" and isinstance(node.attrs["size"], int):
+            raise ModelError(f"{graph.name}: data decide a dimension of {node.types[0]!r}; it can't be said to be "
+                             f"{node.attrs['size']}")
     kept = {*starts, *own, *ends, *graph.labels}
     return replace(cut, inputs={**starts, **own}, states=states, vocabularies=_renamed(graph.vocabularies, kept),
                    columns=_renamed(graph.columns, ends))
@@ -105,8 +109,8 @@ def _replaced(node: Node, operands: tuple[Value, ...], new: Mapping[Value, Value
     return tuple(new.get(old, value) for old, value in zip(node.results, kept, strict=True))
 
 
-def _resized(graph: Graph, sizes: Mapping[str, Dim]) -> Graph:
-    """The graph with free dimensions replaced."""
+def resized(graph: Graph, sizes: Mapping[str, Dim]) -> Graph:
+    """The graph with free dimensions replaced; measured ones by others that are measured, or by what they are."""
     def resize(item: Any) -> Any:
         match item:
             case Expr():
@@ -116,11 +120,16 @@ def _resized(graph: Graph, sizes: Mapping[str, Dim]) -> Graph:
             case TensorType():
                 return item.with_shape(resize(item.shape))
             case Graph():
-                return _resized(item, sizes)
+                return resized(item, sizes)
         return item
 
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...]:
         attrs = {key: resize(attr) for key, attr in node.attrs.items()}
         return replace(node, inputs=operands, attrs=attrs, types=resize(node.types)).results
 
-    return graph.rewrite(rule) if sizes else graph
+    if not sizes:
+        return graph
+    graph = graph.rewrite(rule)
+    names = {name: str(sizes.get(name, name)) for name in graph.measured}
+    return replace(graph, measured={names[name]: count for name, count in graph.measured.items()
+                                    if not isinstance(sizes.get(name), int)})

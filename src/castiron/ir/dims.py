@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product as cartesian
 from math import gcd, lcm, prod
+from typing import Any
 from zlib import crc32
 
 from castiron.errors import ShapeError
@@ -161,6 +162,17 @@ class Atom(str):
             return None if low is None else low // b, None if high is None else high // b
         never_negative = all(bound is not None and bound >= 0 for bound in (low, least(b)))
         return (0, high) if never_negative else (None, None)
+
+
+class Measured(str):
+    """A symbol that no input tells: it stands for the value of ``count``, an i64 scalar that the model computes."""
+
+    count: Any
+
+    def __new__(cls, name: str, count: Any) -> Measured:
+        measured = super().__new__(cls, name)
+        measured.count = count
+        return measured
 
 
 def _operand(dim: Dim) -> str:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.ir.dims import Expr
 from castiron.ir.types import DType, TensorType
 
 
@@ -43,6 +44,21 @@ class Node:
     def bodies(self) -> Mapping[str, Graph]:
         """The attributes that are graphs: what a loop or a branch runs."""
         return {name: attr for name, attr in self.attrs.items() if isinstance(attr, Graph)}
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """The free dimensions that its types, attributes and bodies mention."""
+        found: set[str] = set()
+        pending: list[object] = [*(type.shape for type in self.types), *self.attrs.values()]
+        while pending:
+            match pending.pop():
+                case Expr() as dim:
+                    found |= dim.symbols
+                case tuple() as several:
+                    pending.extend(several)
+                case Graph() as body:
+                    found.update(*(inner.symbols for inner in body.nodes))
+        return frozenset(found)
 
     def __repr__(self) -> str:
         operands = ", ".join(repr(v.type) for v in self.inputs)
@@ -109,7 +125,9 @@ class Graph:
     the number of its word, and -1 stands for any string that is none of an input's words. ``columns`` are names of
     the last dimension's elements of outputs.
 
-    ``roots`` are the outputs, and with ``traced`` also every labelled value: what a pass must keep.
+    ``measured`` has, by symbol, the i64 scalar that gives a dimension which no input tells: nodes that mention it
+    come after what computes that. ``roots`` are the outputs, the counts of the dimensions that are needed, and with
+    ``traced`` also every labelled value: what a pass must keep.
     """
 
     name: str
@@ -120,11 +138,25 @@ class Graph:
     states: tuple[State, ...] = ()
     vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measured: Mapping[str, Value] = field(default_factory=dict)
 
     @cached_property
     def roots(self) -> tuple[Value, ...]:
+        nodes = set(self.nodes) if self.measured else ()
+        return tuple(dict.fromkeys([*self._wanted, *(v for v in self.measured.values() if v.node in nodes)]))
+
+    @cached_property
+    def _wanted(self) -> tuple[Value, ...]:
         labelled = [label.value for label in self.labels.values() if label.value] if self.traced else []
         return tuple(dict.fromkeys([*self.outputs.values(), *labelled]))
+
+    def waits(self, node: Node) -> list[str]:
+        """The measured dimensions that must be known before a node is computed. One that the inputs tell is only
+        compared, before elements are taken by it."""
+        if not self.measured:
+            return []
+        return [s for s in sorted(node.symbols & self.measured.keys())
+                if s not in self.symbols or node.op == "extent"]
 
     @cached_property
     def feedable(self) -> frozenset[Value]:
@@ -134,7 +166,14 @@ class Graph:
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
         """Every node that the roots need, and every input, operands before users."""
-        return tuple(toposort([*(v.node for v in self.inputs.values()), *(v.node for v in self.roots)]))
+        return tuple(self.sorted(v.node for v in (*self.inputs.values(), *self._wanted)))
+
+    def sorted(self, roots: Iterable[Node]) -> list[Node]:
+        """Nodes and all they depend on, what gives the dimensions that they mention among it, in an order in which
+        they can be computed."""
+        if not self.measured:
+            return toposort(roots)
+        return toposort(roots, lambda node: (self.measured[s].node for s in self.waits(node)))
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
@@ -191,13 +230,14 @@ class Graph:
             new.update(zip(node.results, results, strict=True))
         inputs = {k: new[v] for k, v in self.inputs.items()}
         outputs = {k: new[v] for k, v in self.outputs.items()}
+        measured = {k: new[v] for k, v in self.measured.items() if v in new}
         labels = {name: replace(label, value=new.get(label.value)) if label.value else label
                   for name, label in self.labels.items()}
         if not self.traced:
-            computed = set(toposort(v.node for v in (*inputs.values(), *outputs.values())))
+            computed = set(toposort(v.node for v in (*inputs.values(), *outputs.values(), *measured.values())))
             labels = {name: replace(label, value=None) if label.value and label.value.node not in computed else label
                       for name, label in labels.items()}
-        return replace(self, inputs=inputs, outputs=outputs, labels=labels)
+        return replace(self, inputs=inputs, outputs=outputs, labels=labels, measured=measured)
 
 
 def in_bodies(graph: Graph, step: Callable[[Graph], Graph]) -> Graph:
@@ -213,8 +253,8 @@ def in_bodies(graph: Graph, step: Callable[[Graph], Graph]) -> Graph:
     return graph.rewrite(rule) if any(node.bodies for node in graph.nodes) else graph
 
 
-def toposort(roots: Iterable[Node]) -> list[Node]:
-    """The roots and all they depend on, operands before users, without recursion."""
+def toposort(roots: Iterable[Node], more: Callable[[Node], Iterable[Node]] = lambda node: ()) -> list[Node]:
+    """The roots and all they depend on, operands and what ``more`` gives before users, without recursion."""
     order: list[Node] = []
     done: set[int] = set()
     for root in roots:
@@ -229,6 +269,7 @@ def toposort(roots: Iterable[Node]) -> list[Node]:
             else:
                 stack.append((node, True))
                 stack.extend((v.node, False) for v in reversed(node.inputs) if id(v.node) not in done)
+                stack.extend((before, False) for before in more(node) if id(before) not in done)
     return order
 
 
@@ -244,7 +285,7 @@ def _bound(graph: Graph, free: Iterable[str]) -> set[str]:
 
 def verify(graph: Graph, free: Iterable[str] = ()) -> None:
     """Raise ModelError unless the graph is whole: inputs are input nodes, each reachable input is
-    listed, names are unique, states have values that fit and every symbol is bound by an input or is
+    listed, names are unique, states have values that fit and every symbol is bound by an input, measured, or
     ``free`` around a body."""
     listed = {v.node for v in graph.inputs.values()}
     for name, value in graph.inputs.items():
@@ -265,7 +306,10 @@ def verify(graph: Graph, free: Iterable[str] = ()) -> None:
     for name, columns in graph.columns.items():
         if name not in graph.outputs or graph.outputs[name].type.shape[-1:] != (len(columns),):
             raise ModelError(f"{graph.name}: {name!r} is no output with the columns {', '.join(columns)}")
-    bound = _bound(graph, free)
+    for name, value in graph.measured.items():
+        if value.type != TensorType(DType.I64):
+            raise ModelError(f"{graph.name}: the dimension {name} is measured by {value.type!r}, not by an i64[]")
+    bound = _bound(graph, free) | graph.measured.keys()
     if untold := [s for s in graph.symbols if s not in bound]:
         type = next(value.type for value in graph.inputs.values() if untold[0] in value.type.symbols)
         raise ModelError(f"{graph.name}: an input {type!r} doesn't tell what {untold[0]} is: say what its sizes are")

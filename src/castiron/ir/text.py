@@ -9,7 +9,8 @@
     label "sum" "AddV2" = %1
 
 A state is a line such as ``state "input" "output" [0.0]``: the names of its ends and its initial value. Strings have
-a line such as ``words "input" "red" "green"``, an output's columns one such as ``columns "output" "yes" "no"``.
+a line such as ``words "input" "red" "green"``, an output's columns one such as ``columns "output" "yes" "no"``. A
+dimension that no input tells has a line ``measured "n" = %1``: the scalar that gives it.
 The second result of a node %2 is %2.1. Attributes are numbers, strings, true, false, none, element types,
 dimension expressions, tuples in parentheses, bodies (instructions in braces), and graphs, which follow their node
 from ``graph`` to ``end``.
@@ -31,7 +32,7 @@ from castiron.errors import CastironError, ModelError, ShapeError
 from castiron.ir.body import Body, Instr
 from castiron.ir.dim_text import parse_dim
 from castiron.ir.dims import Dim, Expr
-from castiron.ir.graph import Graph, Label, Node, State, Value, toposort
+from castiron.ir.graph import Graph, Label, Node, State, Value
 from castiron.ir.types import DType, TensorType
 
 #: Larger constants are not written element by element.
@@ -49,7 +50,8 @@ def print_graph(graph: Graph, abbreviate: bool = False) -> str:
     """The graph as text. ``abbreviate`` shows of a large constant only its SHA-256; the text can't be
     parsed then."""
     labelled = [label.value for label in graph.labels.values() if label.value]
-    nodes = toposort(v.node for v in (*graph.inputs.values(), *graph.roots, *labelled))
+    nodes = graph.sorted(v.node for v in (*graph.inputs.values(), *graph.roots, *labelled))
+    measured = {name: value for name, value in graph.measured.items() if value.node in set(nodes)}
     names: dict[Node, str] = {}
     for node in nodes:
         name = node.attrs["name"] if node.op == "input" else ""
@@ -65,7 +67,7 @@ def print_graph(graph: Graph, abbreviate: bool = False) -> str:
         lines.append(f"{names[node]} = {_application(node, ref, abbreviate)} : {types}")
         for body in node.bodies.values():
             lines += [f"  {line}" for line in print_graph(body, abbreviate).splitlines()] + ["  end"]
-    for kind, values in (("input", graph.inputs), ("output", graph.outputs)):
+    for kind, values in (("input", graph.inputs), ("output", graph.outputs), ("measured", measured)):
         lines += [f"{kind} {json.dumps(name)} = {ref(value)}" for name, value in values.items()]
     for state in graph.states:
         data = _data(state.initial, abbreviate)
@@ -145,7 +147,8 @@ def parse_type(text: str) -> TensorType:
 def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
     """The graph that the lines begin with, to their end or that of a body."""
     values: dict[str, Value] = {}
-    parts: dict[str, dict[str, Any]] = {"input": {}, "output": {}, "label": {}, "words": {}, "columns": {}}
+    parts: dict[str, dict[str, Any]] = {
+        "input": {}, "output": {}, "label": {}, "measured": {}, "words": {}, "columns": {}}
     states: list[State] = []
     name, traced, number = None, False, 1
     if depth > MAX_DEPTH:
@@ -162,7 +165,7 @@ def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
                 case "graph":
                     scanner.next()
                     name, traced = scanner.string(), scanner.skip("traced")
-                case "input" | "output" | "label" as kind:
+                case "input" | "output" | "label" | "measured" as kind:
                     scanner.next()
                     key = scanner.string()
                     parts[kind][key] = _label(scanner, values) if kind == "label" else _target(scanner, values)
@@ -184,7 +187,7 @@ def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
     if name is None:
         raise _Located(f"line {number}: the text of a graph begins with 'graph'")
     return Graph(name, parts["input"], parts["output"], parts["label"], traced, tuple(states), parts["words"],
-                 parts["columns"])
+                 parts["columns"], parts["measured"])
 
 
 class _Located(ModelError):

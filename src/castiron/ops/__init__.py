@@ -18,6 +18,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     resize,
     scalar,
     shape,
+    sizes,
     softmax,
     special,
     trees,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from castiron.ir import Expr, Graph, Node, Value, constant
+from castiron.ir import Expr, Graph, Node, Value, constant, resized
 from castiron.ops import OPS, F
 from castiron.ops.symbolic import dims_of
 from castiron.passes.pack import PACKS, packed
@@ -22,7 +22,9 @@ def fold(graph: Graph) -> Graph:
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
         return None if graph.feedable.intersection(node.inputs) else _folded(node, operands)
 
-    return graph.rewrite(rule)
+    graph = graph.rewrite(rule)
+    return resized(graph, {name: int(count.constant) for name, count in graph.measured.items()
+                           if count.constant is not None and count not in graph.feedable})
 
 
 def _folded(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:

@@ -182,6 +182,10 @@ func Count(shape []int64) (count int64, ok bool) {
 // maxElements keeps byte counts within 48 bits, the reach of today's address spaces.
 const maxElements = 1 << 45
 
+// mostMeasured bounds the bytes of a tensor whose size data decide: a number in a small input must not
+// make the process ask for all memory.
+const mostMeasured = 1 << 35
+
 func validShape(shape []int64) bool {
 	for _, d := range shape {
 		if d < 0 {
@@ -200,5 +204,6 @@ func (b *Buffer) sizeOf(symbols []int64) (shape []int64, bytes int64, ok bool) {
 		}
 	}
 	n, ok := Count(shape)
-	return shape, n * b.DType.Size(), ok
+	bytes = n * b.DType.Size()
+	return shape, bytes, ok && (b.Stage == 0 || bytes <= mostMeasured)
 }

@@ -25,6 +25,8 @@ type frame struct {
 	table   []unsafe.Pointer
 	scratch []byte
 	arena   []byte
+	// later are the arenas of the stages behind the first.
+	later [][]byte
 	// layout is the one whose places of the arena the table holds.
 	layout *layout
 	// helpers are the operand tables of the other workers, each with a scratch of its own. They are
@@ -72,17 +74,29 @@ func (f *frame) adopt(l *layout) {
 	if f.layout == l {
 		return
 	}
-	if n := int64(len(f.arena)); n < l.arena || n > 4*l.arena+spareArena {
-		f.arena = nil
-		f.arena = aligned(l.arena)
+	f.place(&f.arena, l)
+	f.layout = l
+}
+
+// extend is adopt for a stage behind the first, counted from 0.
+func (f *frame) extend(l *layout, stage int) {
+	for len(f.later) <= stage {
+		f.later = append(f.later, nil)
 	}
-	base := address(f.arena)
+	f.place(&f.later[stage], l)
+}
+
+func (f *frame) place(arena *[]byte, l *layout) {
+	if n := int64(len(*arena)); n < l.arena || n > 4*l.arena+spareArena {
+		*arena = nil
+		*arena = aligned(l.arena)
+	}
+	base := address(*arena)
 	for i, offset := range l.offsets {
 		if offset >= 0 {
 			f.table[i] = unsafe.Add(base, offset)
 		}
 	}
-	f.layout = l
 }
 
 // execute runs the calls in order on the frame's operands.

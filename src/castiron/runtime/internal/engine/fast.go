@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"unsafe"
 )
 
 // A runner runs the fast program: all inputs to all outputs.
@@ -13,6 +14,8 @@ type runner struct {
 	engine *Engine
 	frames sync.Pool
 	layout layoutCache
+	// later are the layouts of the stages behind the first.
+	later []layoutCache
 	// direct says of each output that steps write it straight into the caller's tensor.
 	direct []bool
 	flat   flat
@@ -40,12 +43,17 @@ func newRunner(e *Engine, p *Program) *runner {
 		r.direct = append(r.direct, b.Slot < 0 && b.Const < 0 && !written[port.Buffer])
 		written[port.Buffer] = true
 	}
+	for i, m := range p.Measured {
+		if i == 0 || m.Step > p.Measured[i-1].Step {
+			r.later = append(r.later, layoutCache{})
+		}
+	}
 	r.flat = r.flatten()
 	return r
 }
 
 func (r *runner) flatten() (f flat) {
-	if len(r.engine.model.States) > 0 || len(r.Inputs) != 1 || len(r.Outputs) != 1 || !r.direct[0] || r.Free() > 1 {
+	if len(r.engine.model.States)+len(r.Measured) > 0 || len(r.Inputs) != 1 || len(r.Outputs) != 1 || !r.direct[0] || r.Free() > 1 {
 		return f
 	}
 	f.input, f.output = r.Inputs[0].Buffer, r.Outputs[0].Buffer
@@ -86,9 +94,9 @@ func (r *runner) layoutFor(n int) (*layout, error) {
 			fmt.Sprintf("the number of values must be a multiple of %d", f.row)}
 	}
 	if f.static {
-		return r.layout.get(r.Program, nil)
+		return r.layout.get(r.Program, nil, 0)
 	}
-	return r.layout.get(r.Program, []int64{rows})
+	return r.layout.get(r.Program, []int64{rows}, 0)
 }
 
 var errNotFlat = errors.New("the model is not from one float32 tensor of rows to another: use Run")
@@ -117,32 +125,77 @@ func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := r.layout.get(r.Program, symbols[:r.Free()])
+	l, err := r.layout.get(r.Program, symbols[:r.Free()], 0)
 	if err != nil {
 		return nil, err
 	}
 	frame := r.frames.Get().(*frame)
+	defer r.release(frame)
 	frame.adopt(l)
 	for _, f := range feeds {
 		frame.table[f.buffer] = address(f.tensor.Data)
 	}
 	outputs := make([]Tensor, len(r.Outputs))
-	for i, port := range r.Outputs {
-		outputs[i] = Tensor{DType: r.Buffers[port.Buffer].DType, Shape: slices.Clone(l.shapes[i]), Data: newBytes(l.bytes[i])}
-		if r.direct[i] {
-			frame.table[port.Buffer] = address(outputs[i].Data)
-		}
-	}
+	r.allocate(frame, l, 0, outputs)
 	r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
+	for stage := range r.later {
+		if err := r.measure(frame.table, stage, symbols); err != nil {
+			return nil, err
+		}
+		if l, err = r.later[stage].get(r.Program, symbols[:r.Free()], stage+1); err != nil {
+			return nil, err
+		}
+		frame.extend(l, stage)
+		r.allocate(frame, l, stage+1, outputs)
+		r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
+	}
 	for i, port := range r.Outputs {
 		if !r.direct[i] {
-			copy(outputs[i].Data, memory(frame.table[port.Buffer], l.bytes[i]))
+			copy(outputs[i].Data, memory(frame.table[port.Buffer], int64(len(outputs[i].Data))))
 		}
 		outputs[i].spell(port.Words)
 		outputs[i].Columns = port.Columns
 	}
-	r.release(frame)
 	return outputs, nil
+}
+
+// allocate makes the outputs whose size is known from a stage on.
+func (r *runner) allocate(f *frame, l *layout, stage int, outputs []Tensor) {
+	for i, port := range r.Outputs {
+		if b := &r.Buffers[port.Buffer]; int(b.Stage) == stage {
+			outputs[i] = Tensor{DType: b.DType, Shape: slices.Clone(l.shapes[i]), Data: newBytes(l.bytes[i])}
+			if r.direct[i] {
+				f.table[port.Buffer] = address(outputs[i].Data)
+			}
+		}
+	}
+}
+
+// measure reads the symbols that are known behind a stage.
+func (p *Program) measure(table []unsafe.Pointer, stage int, symbols []int64) error {
+	_, end := p.stage(stage)
+	for i := range p.Measured {
+		if m := &p.Measured[i]; int(m.Step) == end {
+			if err := p.settle(m, *(*int64)(table[m.Buffer]), symbols); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle gives a measured symbol its value.
+func (p *Program) settle(m *Measured, value int64, symbols []int64) error {
+	switch s := &symbols[m.Symbol]; {
+	case value < 0:
+		return &SizeError{p.Symbols[m.Symbol], fmt.Sprintf("it %d", value)}
+	case *s == unbound:
+		*s = value
+	case *s != value:
+		return &ShapeError{p.Symbols[m.Symbol], []int64{*s}, []string{p.Symbols[m.Symbol]},
+			fmt.Sprintf("the values fed make it %d", value)}
+	}
+	return nil
 }
 
 // release forgets the callers' tensors and keeps the rest of the frame for the next run.

@@ -40,6 +40,22 @@ func (s *Step) call(index int, symbols []int64) (call, bool) {
 	return call{s.Entry, int32(index), tiles, max(chunkNanos/tileNanos, 1), nanos}, true
 }
 
+// stage returns the steps of a stage.
+func (p *Program) stage(stage int) (begin, end int) {
+	begin, end = 0, len(p.Steps)
+	for i, at := 0, -1; i < len(p.Measured); i++ {
+		if step := int(p.Measured[i].Step); step > at {
+			at = step
+			if stage == 0 {
+				return begin, step
+			}
+			begin = step
+			stage--
+		}
+	}
+	return begin, end
+}
+
 // A layout is all that follows from the values of the symbols.
 type layout struct {
 	// symbols, free and derived, has at least one element, so that it has an address.
@@ -48,21 +64,21 @@ type layout struct {
 	offsets []int64
 	arena   int64
 	calls   []call
-	// shapes and bytes describe the outputs.
+	// shapes and bytes describe the outputs whose size the stage knows.
 	shapes [][]int64
 	bytes  []int64
 }
 
 const alignment = 64
 
-// layoutOf places the buffers of p in its arena. It computes the derived symbols.
-func layoutOf(p *Program, symbols []int64) (*layout, error) {
+// layoutOf places the buffers of a stage of p in the stage's arena. It computes the derived symbols.
+func layoutOf(p *Program, symbols []int64, stage int) (*layout, error) {
 	p.derive(symbols[:len(p.Symbols)])
 	l := &layout{symbols: symbols, offsets: make([]int64, len(p.Buffers))}
 	var slots []int64
 	for i := range p.Buffers {
 		b := &p.Buffers[i]
-		if b.Slot < 0 {
+		if b.Slot < 0 || int(b.Stage) != stage {
 			continue
 		}
 		_, bytes, ok := b.sizeOf(symbols)
@@ -83,19 +99,23 @@ func layoutOf(p *Program, symbols []int64) (*layout, error) {
 	}
 	for i := range p.Buffers {
 		l.offsets[i] = -1
-		if s := p.Buffers[i].Slot; s >= 0 {
+		if s := p.Buffers[i].Slot; s >= 0 && int(p.Buffers[i].Stage) == stage {
 			l.offsets[i] = slots[s]
 		}
 	}
-	for _, port := range p.Outputs {
+	l.shapes, l.bytes = make([][]int64, len(p.Outputs)), make([]int64, len(p.Outputs))
+	for i, port := range p.Outputs {
+		if int(p.Buffers[port.Buffer].Stage) != stage {
+			continue
+		}
 		shape, bytes, ok := p.Buffers[port.Buffer].sizeOf(symbols)
 		if !ok {
 			return nil, p.sizeError(port.Name, port.Buffer, symbols)
 		}
-		l.shapes = append(l.shapes, shape)
-		l.bytes = append(l.bytes, bytes)
+		l.shapes[i], l.bytes[i] = shape, bytes
 	}
-	for i := range p.Steps {
+	begin, end := p.stage(stage)
+	for i := begin; i < end; i++ {
 		c, ok := p.Steps[i].call(i, symbols)
 		if !ok {
 			return nil, &SizeError{"a step's rows", tooLarge}
@@ -118,14 +138,14 @@ func (c *layoutCache) slot(symbols []int64) *atomic.Pointer[layout] {
 	return &c[h>>60]
 }
 
-func (c *layoutCache) get(p *Program, symbols []int64) (*layout, error) {
+func (c *layoutCache) get(p *Program, symbols []int64, stage int) (*layout, error) {
 	slot := c.slot(symbols)
 	if l := slot.Load(); l != nil && same(l.symbols, symbols) {
 		return l, nil
 	}
 	kept := make([]int64, max(len(p.Symbols), 1))
 	copy(kept, symbols)
-	l, err := layoutOf(p, kept)
+	l, err := layoutOf(p, kept, stage)
 	if err == nil {
 		slot.Store(l)
 	}

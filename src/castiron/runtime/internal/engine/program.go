@@ -3,11 +3,14 @@ package engine
 // A Program is an ordered list of compiled steps over a table of buffers. The compiler writes
 // programs as Go literals (package data); nothing in them is computed at start-up.
 type Program struct {
-	// Symbols names the free dimensions, such as "batch", and behind them the derived ones, such as
-	// "(batch+1)//2". Their values, in this order, are the second argument of every step.
+	// Symbols names the free dimensions, such as "batch", those that are measured, and behind them the
+	// derived ones, such as "(batch+1)//2". Their values, in this order, are the second argument of
+	// every step.
 	Symbols []string
 	// Derived says how the last symbols are computed from those before them.
 	Derived []Derived
+	// Measured says how symbols that no input tells become known, in the order of its steps.
+	Measured []Measured
 	// Buffers is the table of operands. Entries 0 and 1 are the weights and the worker's scratch.
 	Buffers []Buffer
 	Steps   []Step
@@ -42,6 +45,9 @@ type Buffer struct {
 	// Producer is the step that computes the buffer, or -1. In a trace program a constant may have a
 	// producer too: it runs only if a feed changed one of its inputs.
 	Producer int32
+	// Stage is the stage of the program from which on its size is known (see Measured). Buffers that
+	// share a slot have one stage.
+	Stage int32
 }
 
 // A Step is one call of a compiled function over the tiles [0, ceil(Rows/Block)).
@@ -55,6 +61,8 @@ type Step struct {
 	// TileNanos is the estimated time of one tile, by which calls are cut short enough for the
 	// garbage collector and split among threads.
 	TileNanos int64
+	// Waits are the entries of Measured that the step needs, itself or by the sizes of its buffers.
+	Waits []int32
 }
 
 // A Port is a named input or output. Name is the signature's name for it, Label the graph's. An
@@ -82,6 +90,12 @@ type Term struct {
 type Derived struct {
 	Max  bool
 	A, B Dim
+}
+
+// A Measured is a symbol that stands for a number the program computes: the int64 in Buffer, which is
+// there before Step. Each such step begins a stage of the program.
+type Measured struct {
+	Symbol, Buffer, Step int32
 }
 
 // A Label is a node of the source graph, in the source's order.

@@ -14,11 +14,11 @@ func (e *Engine) runTrace(feeds []feed, fetches []int32) ([]Tensor, error) {
 		}
 		f.tensor = t
 	}
-	need, err := p.prune(feeds, fetches, e.traceName)
-	if err != nil {
-		return nil, err
+	symbols, mismatch := p.bind(feeds)
+	need, err := p.prune(feeds, fetches, symbols, e.traceName)
+	if err == nil {
+		err = mismatch
 	}
-	symbols, err := p.bind(feeds)
 	if err != nil {
 		return nil, err
 	}
@@ -35,8 +35,15 @@ func (e *Engine) runTrace(feeds []feed, fetches []int32) ([]Tensor, error) {
 			known[i] = s
 		}
 	}
+	counts := p.counted(need, values)
+	if err := p.settleAll(frame, symbols, known, counts); err != nil {
+		return nil, err
+	}
 	for _, step := range need {
 		if err := e.runStep(step, frame, symbols, known, values); err != nil {
+			return nil, err
+		}
+		if err := p.settleAll(frame, symbols, known, p.Steps[step].Writes); err != nil {
 			return nil, err
 		}
 	}
@@ -54,6 +61,40 @@ func (e *Engine) runTrace(feeds []feed, fetches []int32) ([]Tensor, error) {
 		}
 	}
 	return outputs, nil
+}
+
+// counted returns the buffers of measured symbols that are there before the first step: fed, or constant
+// and not computed again.
+func (p *Program) counted(steps []int, values map[int32]Tensor) []int32 {
+	var found []int32
+	for i := range p.Measured {
+		b := p.Measured[i].Buffer
+		again := slices.ContainsFunc(steps, func(s int) bool { return slices.Contains(p.Steps[s].Writes, b) })
+		if _, fed := values[b]; fed || p.Buffers[b].Const >= 0 && !again {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// settleAll gives the symbols their values that are counted in the given buffers.
+func (p *Program) settleAll(frame *frame, symbols, known []int64, counts []int32) error {
+	for i := range p.Measured {
+		m := &p.Measured[i]
+		if !slices.Contains(counts, m.Buffer) {
+			continue
+		}
+		if err := p.settle(m, *(*int64)(frame.table[m.Buffer]), symbols); err != nil {
+			return err
+		}
+		p.derive(symbols)
+		for i, s := range symbols {
+			if s != unbound {
+				known[i] = s
+			}
+		}
+	}
+	return nil
 }
 
 // runStep runs one step of the trace program, and keeps what it writes in values.
@@ -87,7 +128,7 @@ func (e *Engine) runStep(index int, frame *frame, symbols, known []int64, values
 
 // prune returns the steps that the fetches need, in order. A *MissingInputError names what they need
 // and cannot compute.
-func (p *Program) prune(feeds []feed, fetches []int32, name func(int32) string) ([]int, error) {
+func (p *Program) prune(feeds []feed, fetches []int32, symbols []int64, name func(int32) string) ([]int, error) {
 	fed := make([]bool, len(p.Buffers))
 	for _, f := range feeds {
 		fed[f.buffer] = true
@@ -121,6 +162,11 @@ func (p *Program) prune(feeds []feed, fetches []int32, name func(int32) string) 
 			steps = append(steps, i)
 			for _, r := range p.Steps[i].Reads {
 				need[r] = true
+			}
+			for _, w := range p.Steps[i].Waits {
+				if m := &p.Measured[w]; symbols == nil || symbols[m.Symbol] == unbound {
+					need[m.Buffer] = true
+				}
 			}
 		}
 	}

@@ -16,10 +16,15 @@ type Function func(p []unsafe.Pointer, d []int64, begin, end int64)
 // Native returns functions and constants in the engine's form. Its levels are "low" and "high", and
 // compute the same.
 func Native(functions []Function, weights []float32) engine.Native {
+	return native(functions, weights, 1)
+}
+
+// native is Native for a number of symbols.
+func native(functions []Function, weights []float32, symbols int) engine.Native {
 	level := "high"
 	return engine.Native{
 		Call: func(entry int32, p *unsafe.Pointer, d *int64, begin, end int64) {
-			functions[entry](unsafe.Slice(p, maxBuffers), unsafe.Slice(d, 1), begin, end)
+			functions[entry](unsafe.Slice(p, maxBuffers), unsafe.Slice(d, symbols), begin, end)
 		},
 		Weights: unsafe.Pointer(unsafe.SliceData(weights)),
 		Level:   func() string { return level },

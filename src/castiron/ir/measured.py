@@ -1,0 +1,47 @@
+"""Dimensions that a model measures while it runs: from the symbols that frontends make to names in a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from castiron.ir.cut import resized
+from castiron.ir.dims import Expr, Measured, symbol
+from castiron.ir.graph import Graph, Node, Value, toposort
+
+
+def measured(count: Value, stem: str) -> Expr:
+    """The dimension that an i64 scalar gives, which is never below 0. Equal for equal scalars; ``stem`` is what it
+    will be called."""
+    return Expr({(Measured(f"{stem}_{count.node.serial}_{count.index}", count),): 1})
+
+
+def sources(node: Node) -> list[Node]:
+    """What a node of a graph that is being made depends on: operands, and what gives the dimensions that it
+    mentions."""
+    return [*(v.node for v in node.inputs), *_counting(node)]
+
+
+def ancestors(roots: Iterable[Node]) -> list[Node]:
+    """The roots and all they depend on, sources before users."""
+    return toposort(roots, _counting)
+
+
+def _counting(node: Node) -> list[Node]:
+    return [name.count.node for name in sorted(node.symbols) if isinstance(name, Measured)]
+
+
+def with_measured(graph: Graph) -> Graph:
+    """The graph that knows what measures its dimensions, which have short names of their own."""
+    values = [*graph.inputs.values(), *graph.outputs.values(), *(v.value for v in graph.labels.values() if v.value)]
+    found = {name: name.count for node in ancestors(v.node for v in values) for name in sorted(node.symbols)
+             if isinstance(name, Measured)}
+    if not found:
+        return graph
+    names, taken = {}, set(graph.symbols)
+    for name in found:
+        stem = name.rsplit("_", 2)[0]
+        names[name] = next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, len(found) + 3))) if n not in taken)
+        taken.add(names[name])
+    graph = resized(replace(graph, traced=True, measured=found), {old: symbol(new) for old, new in names.items()})
+    return replace(graph, traced=False)
