@@ -57,6 +57,14 @@ def residual(x):
     return F.reduce_mean(conv(x, 10, 3), axes=tuple(range(1, x.type.rank - 1)))
 
 
+def tiled(x):
+    """What is computed in tiles, larger and smaller ones."""
+    x = conv(x, 64, 3)
+    x = F.add(x, conv(x, 64, 3))
+    return conv(F.average_pool(conv(x, 160, 3), sizes=(2, 2), strides=(2, 2), before=(1, 0), after=(1, 1),
+                               count_padding=True), 160, 3)
+
+
 N, H, W = map(symbol, "nhw")
 NETWORKS = {
     "free_image": lambda: residual(image(N, H, W, 3)),
@@ -64,6 +72,8 @@ NETWORKS = {
     "small": lambda: residual(image(N, 6, 5, 1)),
     "line": lambda: residual(image(N, W, 2)),
     "volume": lambda: residual(image(N, 5, 6, 4, 2)),
+    "tiles": lambda: tiled(image(N, 29, 34, 32)),
+    "free_tiles": lambda: tiled(image(N, H, W, 32)),
     "up": lambda: F.conv_transpose(conv(image(N, 5, 7, 3), 6, 3), weights(4, 4, 9, 6), dilations=(1, 1),
                                    strides=(2, 2), before=(1, 1), after=(1, 1)),
 }
@@ -142,8 +152,14 @@ def test_an_image_has_work_for_several_threads():
     x = image(N, 56, 56, 64)
     y = pool("window_max", conv(conv(x, 64, 3), 64, 3, groups=64), 3, 2)
     program = plan(passes.run(Graph("g", {"x": x}, {"y": y})), Weights())
-    assert all(native.tiles(step, {"n": 1}) > 1 for step in program.steps if step.nodes[0].op == "packed_conv")
+    assert all(native.tiles(step, {"n": 1}) > 1 for step in program.steps if "conv" in step.nodes[0].op)
     assert all(step.tile_nanos <= MAX_BLOCK_NANOS for step in program.steps)
+
+
+def test_lines_of_tiles_are_computed_together(compiled):
+    sides = {node.attrs["tile"] for node in compiled.programs["tiles"].graph.nodes if node.op == "winograd_conv"}
+    cut = [step for step in compiled.programs["tiles"].steps if step.nodes[0].op == "winograd_conv" and step.rows != N]
+    assert sides == {2, 4} and cut and all(step.block % step.nodes[0].attrs["tile"] == 0 for step in cut)
 
 
 def test_small_images_stay_in_scratch(compiled):

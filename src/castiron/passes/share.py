@@ -21,6 +21,6 @@ def share(graph: Graph) -> Graph:
         groups = {user.attrs.get("groups", 1) for user in users}
         if len(groups) != 1:
             return None
-        return (F.unpack(packed(value, min(groups)), shape=value.type.shape, groups=min(groups)),)
+        return (F.unpack(packed("pack", value, groups=min(groups)), shape=value.type.shape, groups=min(groups)),)
 
     return graph.rewrite(rule)
