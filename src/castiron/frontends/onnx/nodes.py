@@ -58,7 +58,8 @@ class SourceNode(Operands):
     def dtype(self, name: str, default: DType | None = None) -> DType:
         if name not in self.attrs and default is not None:
             return default
-        return tensors.dtype_of(self.integer(name, 0))
+        named = self.text(name, "")  # as the first version of Cast has it
+        return tensors.dtype_of(pb.TensorProto.DataType.Value(named) if named else self.integer(name, 0))
 
     def renamed(self, **names: str) -> SourceNode:
         """The node with attributes under the names that another operator has for them."""

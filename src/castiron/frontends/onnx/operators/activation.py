@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from castiron.errors import ModelError
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts, same_as
-from castiron.ir import DType, Value, product
+from castiron.ir import DType, Value, constant, product
 from castiron.ops import F
 from castiron.ops.base import normalize_axis
 
@@ -43,8 +45,32 @@ def celu(node: SourceNode, x: Value) -> Value:
 @converts("Selu")
 def selu(node: SourceNode, x: Value) -> Value:
     """γ·x above 0, else γ·(α·eˣ - α)."""
-    alpha, gamma = node.number("alpha", 1.6732631921768188), node.number("gamma", 1.0507010221481323)
+    alpha, gamma = (1.6732, 1.0507) if node.version < 6 else (1.6732631921768188, 1.0507010221481323)
+    alpha, gamma = node.number("alpha", alpha), node.number("gamma", gamma)
     return F.mul(F.select(F.greater(x, 0), x, F.mul(F.expm1(F.minimum(x, 0)), alpha)), gamma)
+
+
+@converts("Affine")
+def affine(node: SourceNode, x: Value) -> Value:
+    """α·x + β: one of the operators that were on trial in the first versions, as the three that follow."""
+    return F.add(F.mul(x, node.number("alpha", 1.0)), node.number("beta", 0.0))
+
+
+@converts("ScaledTanh")
+def scaled_tanh(node: SourceNode, x: Value) -> Value:
+    return F.mul(F.tanh(F.mul(x, node.number("beta", 0.5))), node.number("alpha", 0.5))
+
+
+@converts("ParametricSoftplus")
+def parametric_softplus(node: SourceNode, x: Value) -> Value:
+    return F.mul(F.softplus(F.mul(x, node.number("beta", 1.0))), node.number("alpha", 1.0))
+
+
+@converts("ImageScaler")
+def image_scaler(node: SourceNode, x: Value) -> Value:
+    """scale·x + bias of each channel."""
+    bias = np.array(node.numbers("bias"), x.type.dtype.numpy).reshape(-1, *(1,) * (x.type.rank - 2))
+    return F.add(F.mul(x, node.number("scale", 1.0)), constant(bias))
 
 
 @converts("ThresholdedRelu")

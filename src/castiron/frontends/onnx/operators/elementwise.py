@@ -11,6 +11,7 @@ from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts, same_as
 from castiron.ir import DType, Value, constant
 from castiron.ops import F, apply
+from castiron.ops.base import normalize_axis
 from castiron.ops.symbolic import never_negative
 
 same_as(Neg="neg", Exp="exp", Log="log", Sqrt="sqrt", Sin="sin", Cos="cos", Tan="tan", Asin="asin", Acos="acos",
@@ -34,6 +35,7 @@ def aligned(node: SourceNode, x: Value, y: Value) -> Value:
     axis = node.integer("axis", -1)
     if node.version >= 7 or not node.flag("broadcast") or axis == -1 or not y.type.rank:
         return y
+    axis = normalize_axis(axis, x.type.rank)
     return F.reshape(y, shape=(*y.type.shape, *(1,) * (x.type.rank - y.type.rank - axis)))
 
 

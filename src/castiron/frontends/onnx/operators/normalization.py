@@ -32,8 +32,10 @@ def batch_normalization(node: SourceNode, x: Value, scale: Value, bias: Value, m
     epsilon = node.number("epsilon", 1e-5)
     if node.version < 7 and not node.flag("is_test"):
         raise ModelError("normalises by the statistics of the batch; export the model for inference")
-    if not node.flag("spatial", True):
-        raise ModelError("normalises each place by itself (spatial=0), which is not supported")
+    if not node.flag("spatial", True):  # a parameter for each place
+        scale, bias, mean, variance = (F.reshape(v, shape=x.type.shape[1:]) for v in (scale, bias, mean, variance))
+        inverse = F.rsqrt(F.add(variance, epsilon))
+        return F.add(F.mul(F.mul(F.sub(x, mean), inverse), scale), bias), None, None, None, None
     if not node.flag("training_mode"):
         axis = 1 if x.type.rank > 1 else 0
         return F.batch_norm(x, scale, bias, mean, variance, axis=axis, epsilon=epsilon), None, None, None, None

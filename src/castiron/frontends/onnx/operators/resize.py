@@ -23,8 +23,11 @@ _ROUNDING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @converts("Upsample")
 def upsample(node: SourceNode, x: Value, scales: Value | None = None) -> Value:
-    """Each axis as often as its scale says, the coordinates those of Resize's "asymmetric"."""
+    """Each axis as often as its scale says, the coordinates those of Resize's "asymmetric". Of two elements the nearest
+    is the one before, and the one behind where the axis becomes shorter, as onnxruntime has it."""
     given = node.numbers("scales") if scales is None else tuple(node.known(scales, "the scales").tolist())
+    if node.version < 7:
+        given = (1.0, 1.0, node.number("height_scale", 1.0), node.number("width_scale", 1.0))
     if len(given) != x.type.rank:
         raise ModelError(f"{len(given)} scales for {x.type!r}")
     for axis, scale in enumerate(given):
@@ -33,7 +36,7 @@ def upsample(node: SourceNode, x: Value, scales: Value | None = None) -> Value:
             new = math.floor(size * scale)
             places = np.arange(new) / scale
             mode = {"nearest": "nearest", "linear": "linear", "bilinear": "linear"}.get(node.text("mode", "nearest"))
-            x = _along(x, axis, places, mode, scale, node, "floor")
+            x = _along(x, axis, places, mode, scale, node, "floor" if scale > 1 else "ceil")
     return x
 
 

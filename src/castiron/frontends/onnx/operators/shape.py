@@ -121,8 +121,8 @@ def split(node: SourceNode, x: Value, sizes: Value | None = None) -> tuple[Value
     """Parts of given sizes, or equal ones, of which the last may be smaller."""
     axis = normalize_axis(node.integer("axis", 0), x.type.rank)
     whole = x.type.shape[axis]
-    if sizes is not None:
-        return parts(x, axis, node.dims(sizes, "the sizes"))
+    if sizes is not None:  # before version 2 in the type of x
+        return parts(x, axis, node.dims(F.cast(sizes, dtype=DType.I64), "the sizes"))
     if "split" in node.attrs:
         return parts(x, axis, node.integers("split"))
     count = node.integer("num_outputs", len(node.outputs))
@@ -179,17 +179,22 @@ def expand(node: SourceNode, x: Value, shape: Value) -> Value:
 
 @converts("Tile")
 def tile(node: SourceNode, x: Value, multiples: Value, axis: Value | None = None) -> Value:
-    counts = node.dims(multiples, "the multiples")
-    if node.version < 6 or axis is not None:
-        raise ModelError("tiling along one axis, as version 1 has it, is not supported")
-    return F.tile(x, multiples=counts)
+    """As often along each axis as the multiples say; before version 6 along one axis."""
+    if node.version < 6:
+        if axis is None:
+            raise ModelError("Tile has no operand 'axis'")
+        along = normalize_axis(int(node.known(axis, "the axis").item()), x.type.rank)
+        count = int(node.known(multiples, "how often it is repeated").item())
+        return F.tile(x, multiples=tuple(count if i == along else 1 for i in range(x.type.rank)))
+    return F.tile(x, multiples=node.dims(multiples, "the multiples"))
 
 
 @converts("Pad", "com.microsoft.Pad")
 def pad(node: SourceNode, x: Value, amounts: Value | None = None, value: Value | None = None,
         axes: Value | None = None) -> Value:
     """x with elements added, or taken away where amounts are negative: a value, or by the mode those of x itself."""
-    given = node.integers("pads") if amounts is None else node.dims(amounts, "the padding")
+    given = node.integers("pads") or node.integers("paddings") if amounts is None else (
+        node.dims(amounts, "the padding"))
     chosen = node.axes(axes)
     chosen = tuple(range(x.type.rank)) if chosen is None else chosen
     if len(given) != 2 * len(chosen):

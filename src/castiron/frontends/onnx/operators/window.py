@@ -217,11 +217,16 @@ def average_pool(node: SourceNode, x: Value) -> Value:
     return channels_first(F.div(total, F.window_sum(ones, sizes=at.sizes, **attributes)))
 
 
+def _order(node: SourceNode) -> float:
+    """The p of a norm, in version 1 no integer."""
+    return node.number("p", 0.0) or float(node.integer("p", 2))
+
+
 @converts("LpPool")
 def lp_pool(node: SourceNode, x: Value) -> Value:
     """(Σ |x|ᵖ)^(1/p)"""
     at = window(node, _spatial(x), node.integers("kernel_shape"))
-    p = float(node.integer("p", 2))
+    p = _order(node)
     total = F.window_sum(channels_last(F.pow(F.abs(x), p)), sizes=at.sizes, **at.attributes)
     return channels_first(F.pow(total, 1 / p))
 
@@ -234,7 +239,7 @@ def global_pool(node: SourceNode, x: Value) -> Value:
 
 @converts("GlobalLpPool")
 def global_lp_pool(node: SourceNode, x: Value) -> Value:
-    p = float(node.integer("p", 2))
+    p = _order(node)
     total = F.reduce_sum(F.pow(F.abs(x), p), axes=tuple(range(2, x.type.rank)), keepdims=True)
     return F.pow(total, 1 / p)
 
