@@ -29,6 +29,10 @@ _ELEMENTARY = ("exp", "expm1", "log", "log1p", "rsqrt", "sin", "cos", "tan", "as
 _FLOAT |= {name: f"v_{name}({{0}})" for name in _ELEMENTARY} | {name: f"v_{name}({{0}}, {{1}})"
                                                                for name in ("pow", "atan2")}
 
+#: Roundings of narrow.h.
+_FLOAT |= {f"round_to_{name}": f"v_round_to_{name}({{0}})" for name in (
+    "f16", "bf16", "f8e4m3fn", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "f8e8m0", "f4e2m1")}
+
 #: Operators on integers.
 _INTEGER = {
     "abs": "({0} < 0 ? -{0} : {0})", "sign": "({0} < 0) - ({0} > 0)",  # a comparison that holds gives -1

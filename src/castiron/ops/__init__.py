@@ -11,6 +11,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     hashing,
     index,
     loop,
+    narrow,
     normalization,
     order,
     rearrange,

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.ir import Body, DType, Instr, TensorType
-from castiron.ops import bitwise, scalar
+from castiron.ops import bitwise, narrow, scalar
 from castiron.ops.base import OPS, Example, Op, broadcast
 
 #: The operators that act on each element alone and have a kernel.
 SCALAR_OPS = frozenset(name for name, op in OPS.items()
-                       if type(op).__module__ in (scalar.__name__, bitwise.__name__))
+                       if type(op).__module__ in (scalar.__name__, bitwise.__name__, narrow.__name__))
 
 
 def body_types(body: Body, inputs: tuple[TensorType, ...]) -> list[TensorType]:
