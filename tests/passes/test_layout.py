@@ -1,11 +1,13 @@
 """The layout pass on random graphs full of transposes, and on networks as exporters write them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from castiron import passes
 from castiron.frontends.onnx.operators.window import channels_first, channels_last
-from castiron.ir import DType, Graph, TensorType, Value, constant, evaluate, placeholder, symbol, verify
+from castiron.ir import DType, Graph, Label, TensorType, Value, constant, evaluate, placeholder, symbol, verify
 from castiron.ops import F
 from castiron.passes.check import check
 from castiron.passes.layout import TYPICAL, layout
@@ -140,3 +142,21 @@ def test_what_a_traced_graph_shows_stays():
     x = placeholder("x", TensorType(DType.F32, (2, 3, 8, 8)))
     graph = Graph("network", {"x": x}, {"y": convolved(F.relu(convolved(x, 4)), 3)}, traced=True)
     assert layout(graph) is graph
+
+
+def test_both_programs_have_the_matrix_behind_a_flattened_image_in_one_order():
+    x = placeholder("x", TensorType(DType.F32, (BATCH, 3, 4, 4)))
+    y = classifier(convolved(x, 8))
+    flat = y
+    while flat.node.op != "reshape":
+        flat = flat.node.inputs[0]
+    graph = Graph("network", {"x": x}, {"y": y}, {"flat": Label("Flatten", flat)})
+    matrices = []
+    for traced in (False, True):
+        before = replace(graph, traced=traced)
+        after = passes.run(before)
+        check(before, after, "layout")
+        assert after.labels["flat"].value is None or after.labels["flat"].value.type == flat.type
+        [packed] = [node.inputs[1].constant for node in after.nodes if node.op == "dense"]
+        matrices.append(packed)
+    np.testing.assert_array_equal(*matrices)

@@ -20,12 +20,15 @@ def layout(graph: Graph) -> Graph:
     around them want. Transposes remain where orders meet that differ; they move fewer bytes than those that the graph
     had, or as many.
 
-    A traced graph stays, because all its values are shown as the source has them.
+    A traced graph stays, because all its values are shown as the source has them; but matrices whose rows are put in
+    another order for the model's outputs have that order there too, so that they are stored once.
     """
-    if graph.traced or not any(node.op == "transpose" for node in graph.nodes):
+    if not any(node.op == "transpose" for node in graph.nodes):
         return graph
-    search = _Search(graph)
-    return _rewritten(graph, search.orders()) if search.improve() else graph
+    orders = _Search(replace(graph, traced=False)).orders()
+    if not orders:
+        return graph
+    return _with_sorted_rows(graph, orders) if graph.traced else _rewritten(graph, orders)
 
 
 class _Search:
@@ -42,11 +45,7 @@ class _Search:
         self.changed: dict[Value, Order] = {}
 
     def orders(self) -> dict[Value, Order]:
-        """The order of each value that isn't stored as it is."""
-        return self.changed
-
-    def improve(self) -> bool:
-        """Changes orders until nothing becomes cheaper; whether anything did."""
+        """The order of each value that isn't stored as it is: changed until nothing becomes cheaper."""
         edges = [(node, operand) for node in self.graph.nodes for operand in range(len(node.inputs))]
         progress = True
         while progress:
@@ -57,7 +56,7 @@ class _Search:
             for value in self.graph.roots:
                 if self._cost_at_end(value, {}):
                     progress |= self._expand(value, identity(value.type.rank))
-        return bool(self.changed)
+        return self.changed
 
     def _order(self, value: Value, proposed: Mapping[Value, Order]) -> Order:
         return proposed.get(value) or self.changed.get(value) or identity(value.type.rank)
@@ -220,6 +219,51 @@ def _leads(order: Order, flattened: _Flattened, value: Value) -> bool:
     return moving[:len(flattened.leading)] == flattened.leading
 
 
+@dataclass(frozen=True)
+class _Sorting:
+    """How rows that stand for several axes, of these sizes, are put in another order of the axes."""
+
+    sizes: tuple[int, ...]
+    perm: Order
+
+    def rows(self, matrix: Value) -> Value:
+        """A matrix with its rows in that order."""
+        parts = F.reshape(matrix, shape=(*self.sizes, matrix.type.shape[1]))
+        return F.reshape(F.transpose(parts, perm=(*self.perm, len(self.perm))), shape=matrix.type.shape)
+
+    def columns(self, x: Value) -> Value:
+        """The last axis of x in that order."""
+        leading = x.type.shape[:-1]
+        perm = (*range(len(leading)), *(len(leading) + axis for axis in self.perm))
+        return F.reshape(F.transpose(F.reshape(x, shape=(*leading, *self.sizes)), perm=perm), shape=x.type.shape)
+
+
+def _sorting(node: Node, flattened: Mapping[Node, _Flattened], orders: Mapping[Value, Order]) -> _Sorting | None:
+    """How a product's rows are to be sorted, if it takes a flattened value as that is stored."""
+    if not _is_product(node):
+        return None
+    flat = node.inputs[0]
+    if flat.node not in flattened or flat in orders:
+        return None
+    value, axes = flat.node.inputs[0], flattened[flat.node]
+    order = orders.get(value, identity(value.type.rank))
+    if same(order, identity(value.type.rank), value.type) or not _leads(order, axes, value):
+        return None
+    return _Sorting(tuple(value.type.shape[axis] for axis in axes.merged),
+                    tuple(axes.merged.index(axis) for axis in order if axis in axes.merged))
+
+
+def _with_sorted_rows(graph: Graph, orders: Mapping[Value, Order]) -> Graph:
+    """The graph as it was but for products of flattened values, by the matrices that ``_rewritten`` has."""
+    flattened = _flattened(replace(graph, traced=False), fixed_values(graph))
+
+    def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        sorting = _sorting(node, flattened, orders)
+        return None if sorting is None else (F.matmul(sorting.columns(operands[0]), sorting.rows(operands[1])),)
+
+    return graph.rewrite(rule) if any(_sorting(node, flattened, orders) for node in graph.nodes) else graph
+
+
 def _rewritten(graph: Graph, orders: Mapping[Value, Order]) -> Graph:
     """The graph with values stored in the given orders, those of labels and outputs as they were."""
     flattened = _flattened(graph, fixed_values(graph))
@@ -249,21 +293,13 @@ def _rewritten(graph: Graph, orders: Mapping[Value, Order]) -> Graph:
 
     def product(node: Node) -> Value | None:
         """A product whose operand is flattened in the order in which it is stored."""
+        if (sorting := _sorting(node, flattened, orders)) is None:
+            return None
         flat, weights = node.inputs
-        if flat.node not in flattened or flat in orders:
-            return None
-        value, axes = flat.node.inputs[0], flattened[flat.node]
-        order = order_of(value)
-        if same(order, identity(value.type.rank), value.type) or not _leads(order, axes, value):
-            return None
-        by = [axis for axis in order if axis in axes.merged]
-        rows = F.reshape(stored[weights], shape=(*(value.type.shape[axis] for axis in axes.merged),
-                                                weights.type.shape[1]))
-        rows = F.transpose(rows, perm=(*(axes.merged.index(axis) for axis in by), len(by)))
-        return F.matmul(F.reshape(stored[value], shape=flat.type.shape), F.reshape(rows, shape=weights.type.shape))
+        return F.matmul(F.reshape(stored[flat.node.inputs[0]], shape=flat.type.shape), sorting.rows(stored[weights]))
 
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...]:
-        result = product(node) if _is_product(node) else None
+        result = product(node)
         if result is None and rule_of(node) and any(v in orders for v in (*node.inputs, *node.results)):
             result = moved(node)
         if result is None:

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from castiron.ir import Graph, Node, Value
-from castiron.ops import F
+from castiron.ir import Graph, Node, Value, constant
+from castiron.ops import OPS, F
 from castiron.passes.pack import packed
+
+#: What can be undone.
+MOVES = frozenset({"transpose", "reshape"})
 
 
 def share(graph: Graph) -> Graph:
-    """In a traced graph a constant that is only packed becomes ``unpack`` of its packed form, so that it
-    is worked out when somebody fetches it and takes no room."""
+    """In a traced graph a constant that is only packed, perhaps with its axes moved first, becomes ``unpack`` of its
+    packed form, moved back: so it is worked out when somebody fetches it and takes no room."""
     if not graph.traced:
         return graph
 
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        value = node.results[0]
-        users = graph.users.get(value, ())
-        if node.op != "constant" or {user.op for user in users} != {"pack"}:
+        if node.op != "constant":
             return None
+        moves, users = _moves(graph, node.results[0])
         groups = {user.attrs.get("groups", 1) for user in users}
-        if len(groups) != 1:
+        if {user.op for user in users} != {"pack"} or len(groups) != 1:
             return None
-        return (F.unpack(packed("pack", value, groups=min(groups)), shape=value.type.shape, groups=min(groups)),)
+        moved = node.results[0]
+        for move in moves:
+            moved = constant(OPS[move.op].eval(moved.constant, **move.attrs))
+        value = F.unpack(packed("pack", moved, groups=min(groups)), shape=moved.type.shape, groups=min(groups))
+        for move in reversed(moves):
+            value = _undone(move, value)
+        return (value,)
 
     return graph.rewrite(rule)
+
+
+def _moves(graph: Graph, value: Value) -> tuple[list[Node], tuple[Node, ...]]:
+    """The nodes, one after the other, that alone move a value's elements, and what reads these then."""
+    moves: list[Node] = []
+    users = graph.users.get(value, ())
+    while len(users) == 1 and users[0].op in MOVES:
+        moves.append(users[0])
+        users = graph.users.get(users[0].results[0], ())
+    return moves, users
+
+
+def _undone(move: Node, value: Value) -> Value:
+    if move.op == "reshape":
+        return F.reshape(value, shape=move.inputs[0].type.shape)
+    order = move.attrs["perm"]
+    return F.transpose(value, perm=tuple(order.index(axis) for axis in range(len(order))))
