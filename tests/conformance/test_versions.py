@@ -166,6 +166,8 @@ def _forms() -> Iterable[Form]:
     yield turned(Form(1, "Reshape", {"shape": [0, -1, 10]}), 13, {}, ints(0, -1, 10))
     regions = np.array([[0, 0, 4, 5], [1, 1, 3, 2]], np.float32)
     yield Form(10, "RoiAlign", {"output_height": 2, "output_width": 3, "sampling_ratio": 2}, (regions, ints(0, 1)))
+    corners = np.array([[0, 0, 0, 4, 5], [1, 1.4, 2.6, 2, 3], [1, -2, -3, 9, 2], [0, 4, 4, 1, 1]], np.float32)
+    yield Form(7, "MaxRoiPool", {"pooled_shape": [3, 2], "spatial_scale": 0.9}, (corners,))
     yield turned(Form(1, "Selu"), 6, {"alpha": 1.6732, "gamma": 1.0507})
     yield Form(9, "Slice", {"starts": [1, -3], "ends": [100, -1], "axes": [1, 2]})
     yield Form(9, "Slice", {"starts": [0, 1], "ends": [1, 3]})

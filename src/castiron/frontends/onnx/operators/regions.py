@@ -5,12 +5,36 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count_up
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.resize import around
 from castiron.frontends.onnx.operators.shape import part, parts
 from castiron.frontends.onnx.operators.table import converts
 from castiron.ir import DType, Value, constant, exact_div
 from castiron.ops import F, apply
+
+
+@converts("MaxRoiPool")
+def max_roi_pool(node: SourceNode, x: Value, regions: Value) -> Value:
+    """The largest elements of each cell of regions [item, left, top, right, bottom], whose corners are rounded to
+    elements (Girshick, 2015, https://arxiv.org/abs/1504.08083); 0 for a cell without any."""
+    count, sizes, cells = regions.type.shape[0], x.type.shape[2:], node.integers("pooled_shape")
+    if len(cells) != 2 or len(sizes) != 2:
+        raise ModelError(f"regions of {x.type!r} in cells {cells}")
+    corners = F.floor(F.add(F.mul(regions, node.number("spatial_scale", 1.0)), 0.5))
+    item = F.reshape(F.cast(part(regions, 1, 0, 1), dtype=DType.I64), shape=(count,))
+    y, none = F.gather(x, item, axis=0), constant(np.array(-np.inf, x.type.dtype.numpy))
+    for axis, (size, cell) in enumerate(zip(sizes, cells, strict=True)):
+        first, last = (part(corners, 1, place - axis, 1) for place in (2, 4))
+        extent = F.div(F.maximum(F.add(F.sub(last, first), 1.0), 1.0), float(cell))
+        at, steps = F.cast(count_up(size, DType.I64), dtype=x.type.dtype), []
+        for k in range(cell):
+            inside = apply("and", F.greater_equal(at, F.add(F.floor(F.mul(extent, float(k))), first)),
+                           F.less(at, F.add(F.ceil(F.mul(extent, float(k + 1))), first)))
+            inside = F.reshape(inside, shape=(count, 1, *(size if i == axis else 1 for i in range(2))))
+            steps.append(F.reduce_max(F.select(inside, y, none), axes=(2 + axis,), keepdims=True))
+        y = F.concat(*steps, axis=2 + axis)
+    return F.select(F.equal(y, none), 0.0, y)
 
 
 @converts("RoiAlign")
