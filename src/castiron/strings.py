@@ -22,7 +22,8 @@ def numbered(graph: Graph, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 def _numbers(name: str, array: np.ndarray, words: tuple[str, ...]) -> np.ndarray:
     array = np.asarray(array)
-    found = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in array.reshape(-1).tolist()]
+    given = array.reshape(-1).tolist()
+    found = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in given]
     if other := next((item for item in found if not isinstance(item, str)), None):
         raise ShapeError(f"{name!r} takes strings, not {type(other).__name__}")
     ids = {word: i for i, word in reversed(list(enumerate(words)))}

@@ -1,15 +1,16 @@
-"""Tensors of strings, as numbers: each element is the place of its word in a vocabulary."""
+"""Tensors of strings, as numbers: each element is the place of its word in a vocabulary. Matrices whose columns have
+names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.results import Compound
+from castiron.frontends.results import Compound, Result
 from castiron.ir import Value, constant
 from castiron.ops import F
 from castiron.ops.symbolic import known
@@ -75,6 +76,38 @@ class Text(Compound):
             return None
         words = np.array([*self.words.words, None], object)
         return words[ids.astype(np.int64)]
+
+
+@dataclass(frozen=True)
+class Columns(Compound):
+    """Maps with the same keys, one a row: a matrix [rows, names]."""
+
+    matrix: Value
+    names: tuple[str, ...]
+    kind: ClassVar[str] = "maps"
+
+    def parts(self) -> tuple[Value]:
+        return (self.matrix,)
+
+    def remade(self, parts: tuple[Value, ...]) -> Columns:
+        return Columns(parts[0], self.names)
+
+
+#: Words or names by the name of an input, output or label.
+Named = dict[str, tuple[str, ...]]
+
+
+def ends(outputs: Mapping[str, Result]) -> tuple[dict[str, Result], Named, Named]:
+    """Outputs as tensors of numbers, the words of those that are strings, and the names of those that have columns.
+    ModelError for strings that the model only passes on, since only the words that it looks for have numbers."""
+    words = {name: result.words for name, result in outputs.items() if isinstance(result, Text)}
+    if passed := next((name for name, vocabulary in words.items() if vocabulary.open), None):
+        raise ModelError(f"the output {passed!r} may be any string that is fed, and only those that the model looks "
+                         "for are known: leave this output out by naming the others with --output")
+    plain = {name: result.parts()[0] if isinstance(result, Text | Columns) else result
+             for name, result in outputs.items()}
+    return plain, {name: vocabulary.words for name, vocabulary in words.items()}, {
+        name: result.names for name, result in outputs.items() if isinstance(result, Columns)}
 
 
 def constant_text(strings: Any) -> Text:

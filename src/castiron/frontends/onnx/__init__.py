@@ -23,6 +23,7 @@ from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
+from castiron.frontends.text import Text, ends
 from castiron.ir import Dim, Expr, Graph, Node, TensorType, toposort
 
 FORMAT = "onnx"
@@ -125,6 +126,7 @@ def _result(name: str, importer: Importer, results: Mapping[str, Result]) -> Res
 def _graph(title: str, importer: Importer, results: Mapping[str, Result]) -> Graph:
     """The graph of what was imported. An input that no output needs is left out, and with it the values of the
     labels that depend on it."""
+    results, vocabularies, columns = ends(results)
     outputs = values(results)
     needed = set(toposort(value.node for value in outputs.values()))
     free = {symbol for node in needed for symbol in _symbols(node)}
@@ -142,7 +144,8 @@ def _graph(title: str, importer: Importer, results: Mapping[str, Result]) -> Gra
     labels = {name: replace(label, value=None, why="needs an input that no output needs")
               if label.value and label.value.node in dropped else label for name, label in importer.labels.items()}
     listed = {name: value for name, value in importer.fed.items() if name in inputs}
-    return Graph(title, listed, outputs, labels)
+    vocabularies |= {name: result.words.words for name, result in importer.found.items() if isinstance(result, Text)}
+    return Graph(title, listed, outputs, labels, vocabularies=vocabularies, columns=columns)
 
 
 def _symbols(node: Node) -> Iterable[str]:

@@ -17,7 +17,8 @@ from castiron.frontends.onnx.operators import COMPOUND, TABLE, convert, why_not
 from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Compound, Missing, Result, parts, reason
-from castiron.ir import Label, TensorType, Value, constant, placeholder
+from castiron.frontends.text import Text, Vocabulary, constant_text
+from castiron.ir import DType, Label, TensorType, Value, constant, placeholder
 
 #: The versions of ONNX's own operators that are read.
 OPSETS = range(1, 29)
@@ -54,7 +55,7 @@ class Importer(Nesting):
 
     ``feeds`` are what stands in place of values, by name, and ``sizes`` those of free dimensions; ``fed`` holds the
     inputs' values by name afterwards. ``labels`` come out in ONNX's order, the values of a function's body before the
-    call's; ``found`` are their results.
+    call's; ``found`` are their results. ``words`` are those that the model looks for in any input of strings.
     """
 
     functions: Mapping[tuple[str, str], pb.FunctionProto]
@@ -65,6 +66,7 @@ class Importer(Nesting):
     found: dict[str, Result] = field(default_factory=dict)
     fed: dict[str, Value] = field(default_factory=dict)
     declared: dict[str, pb.TypeProto] = field(default_factory=dict)
+    words: Vocabulary = field(default_factory=lambda: Vocabulary(open=True))
     _calls: list[tuple[str, str]] = field(default_factory=list)
 
     def graph(self, graph: pb.GraphProto, versions: Mapping[str, int]) -> Scope:
@@ -95,8 +97,16 @@ class Importer(Nesting):
                                  f"type, such as --input {info.name}=f32[batch,10]")
         except ModelError as error:
             return Missing(node, str(error))
-        self.fed[info.name] = placeholder(info.name, self.sizes.pinned(type))
-        return self.fed[info.name]
+        return self._fed(info.name, type, self._is_text(info.name))
+
+    def _fed(self, name: str, type: TensorType, text: bool) -> Value | Text:
+        """A new input, of strings if it is ``text``."""
+        self.fed[name] = placeholder(name, self.sizes.pinned(type))
+        return Text(self.fed[name], self.words) if text else self.fed[name]
+
+    def _is_text(self, name: str) -> bool:
+        """Whether a value is declared to be strings."""
+        return self.declared.get(name, pb.TypeProto()).tensor_type.elem_type == pb.TensorProto.STRING
 
     def _list(self, name: str, declared: pb.TypeProto) -> Result:
         """A list of as many tensors as are fed."""
@@ -120,13 +130,13 @@ class Importer(Nesting):
             raise ModelError(f"{name!r} is no tensor but a {kind.removesuffix('_type')}, which can't be an input")
         if not type.tensor_type.HasField("shape"):
             return None
-        return TensorType(tensors.dtype_of(type.tensor_type.elem_type),
-                          tensors.dims_of(type.tensor_type.shape, name))
+        dtype = DType.I64 if self._is_text(name) else tensors.dtype_of(type.tensor_type.elem_type)
+        return TensorType(dtype, tensors.dims_of(type.tensor_type.shape, name))
 
     def _initializers(self, graph: pb.GraphProto, scope: Scope) -> None:
         for tensor in graph.initializer:
             try:
-                result: Result = constant(tensors.array_of(tensor, self.folder))
+                result: Result = constant_of(tensor, self.folder)
             except ModelError as error:
                 result = Missing(SourceNode(tensor.name, "Initializer", 0, (), (tensor.name,), {}), str(error))
             scope.results[tensor.name] = result
@@ -162,7 +172,7 @@ class Importer(Nesting):
             if label in self.feeds:
                 result = self._feed(self.feeds[label], result)
             self.found[label] = result
-            value = result if isinstance(result, Value) else None
+            value = result.ids if isinstance(result, Text) else result if isinstance(result, Value) else None
             self.labels[label] = Label(op, value, "" if value else reason(result))
         elif not self.trials and label not in self.labels:
             self.labels[label] = Label(op, None, INSIDE)
@@ -170,14 +180,14 @@ class Importer(Nesting):
 
     def _feed(self, feed: Feed, result: Result) -> Result:
         declared = self.type_of(feed.key) if feed.type is None else None
-        type = feed.type or (result.type if isinstance(result, Value) else declared)
+        text = isinstance(result, Text) or self._is_text(feed.key)
+        type = feed.type or (parts(result)[0].type if isinstance(result, Value | Text) else declared)
         if feed.fixed is not None:
             self.fed.pop(feed.key, None)
-            return fixed_value(feed, type)
-        if type is None:
-            return result
-        self.fed[feed.key] = placeholder(feed.key, self.sizes.pinned(type))
-        return self.fed[feed.key]
+            if text != (feed.fixed.dtype.kind == "U"):
+                raise ModelError(f"{feed.key!r} is {'' if text else 'not '}made of strings; its value is {feed.fixed}")
+            return constant_text(feed.fixed) if text else fixed_value(feed, type)
+        return result if type is None else self._fed(feed.key, type, text)
 
     def _convert(self, node: SourceNode, scope: Scope) -> tuple[Result, ...] | Missing:
         operands: list[Result | None] = []
@@ -269,6 +279,13 @@ def _given(type: pb.TypeProto) -> pb.TypeProto:
             break
         type = type.optional_type.elem_type
     return type
+
+
+def constant_of(tensor: pb.TensorProto, folder: Path | None) -> Value | Text:
+    """A constant, of strings or else of numbers."""
+    if tensor.data_type == pb.TensorProto.STRING:
+        return constant_text(tensors.strings_of(tensor))
+    return constant(tensors.array_of(tensor, folder))
 
 
 def versions_of(imports: Iterable[pb.OperatorSetIdProto]) -> dict[str, int]:

@@ -66,6 +66,11 @@ class SourceNode(Operands):
         return replace(self, attrs={**self.attrs, **{new: self.attrs[old] for new, old in names.items()
                                                      if old in self.attrs}})
 
+    def strings(self, name: str) -> np.ndarray | None:
+        """The tensor of an attribute if it is there and of strings."""
+        found = name in self.attrs and self.attrs[name].HasField("t") and self.attrs[name].t
+        return tensors.strings_of(found) if found and found.data_type == pb.TensorProto.STRING else None
+
     def array(self, name: str) -> np.ndarray | None:
         """The tensor of an attribute, all elements of a sparse one; None if it isn't there."""
         if name not in self.attrs:

@@ -122,6 +122,16 @@ def dense_of(sparse: pb.SparseTensorProto, folder: Path | None) -> np.ndarray:
     return dense.reshape(shape)
 
 
+def strings_of(tensor: pb.TensorProto) -> np.ndarray:
+    """The strings of a constant, as Python's; ModelError if they are incomplete."""
+    shape = tuple(tensor.dims)
+    if len(shape) > RANK_LIMIT or any(dim < 0 for dim in shape) or math.prod(shape) != len(tensor.string_data):
+        raise ModelError(f"the constant {tensor.name!r} of {list(shape)[:RANK_LIMIT]} strings holds "
+                         f"{len(tensor.string_data)}")
+    strings = [data.decode("utf-8", "replace") for data in tensor.string_data]
+    return np.array(strings, object).reshape(shape)
+
+
 def _external(tensor: pb.TensorProto, stored: np.dtype, size: int, folder: Path | None) -> np.ndarray:
     """The elements of a constant in a file of its own, which must lie in the model's folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.lookup import looked_up
 from castiron.frontends.results import Missing, Result, Results, Table
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
 from castiron.ir import Value, constant
-from castiron.ops import F
 
 #: What fills a table: the table, its keys, their values.
 FILLS = frozenset({"LookupTableImport", "LookupTableImportV2", "InitializeTable", "InitializeTableV2"})
@@ -39,14 +39,7 @@ def _find(context: Context, node: SourceNode, operands: list[Result], scope: Sco
     if keys.ndim != 1 or keys.dtype.kind not in "iu" or values.shape[:1] != keys.shape:
         raise ModelError(f"a table from {keys.dtype}{list(keys.shape)} to {values.dtype}{list(values.shape)}")
     default = default if isinstance(default, Value) else context.value_of(default)
-    if not len(keys):
-        return (F.broadcast_to(default, shape=(*x.type.shape, *values.shape[1:])),)
-    order = np.argsort(keys, kind="stable")
-    keys, values = keys[order], values[order]
-    place = F.searchsorted(constant(keys), x, side="left")
-    found = F.equal(F.gather(constant(keys), place, axis=0), x)
-    found = F.reshape(found, shape=(*x.type.shape, *(1,) * (values.ndim - 1)))
-    return (F.select(found, F.gather(constant(values), place, axis=0), default),)
+    return (looked_up(x, keys, values, default),)
 
 
 @handles("LookupTableSize", "LookupTableSizeV2")

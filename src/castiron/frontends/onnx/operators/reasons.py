@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_STRINGS = "works on strings, which castiron doesn't have; cut the graph behind it (--input)"
+_PATTERN = "compares strings with a pattern, and only the words that the model looks for are known; cut the graph behind it"
+_MAPS = "takes a map of any keys; feed a matrix, and cut the graph behind it (--input)"
 _RANDOM = "draws random numbers; export the model for inference"
 _TRAINING = "belongs to training; export the model for inference"
 _SIZES = "gives a result whose size depends on what is fed"
@@ -10,7 +11,8 @@ _FILES = "decodes files; cut the graph behind it (--input)"
 
 #: By operator: why castiron doesn't compile it.
 REASONS: dict[str, str] = {
-    **dict.fromkeys(("StringConcat", "StringSplit", "StringNormalizer", "RegexFullMatch", "TfIdfVectorizer"), _STRINGS),
+    "RegexFullMatch": _PATTERN,
+    **dict.fromkeys(("ai.onnx.ml.DictVectorizer", "ai.onnx.ml.CastMap"), _MAPS),
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",
                      "Bernoulli"), _RANDOM),
     "ai.onnx.preview.training.Gradient": _TRAINING,

@@ -8,6 +8,7 @@ from castiron.errors import ModelError
 from castiron.frontends.counting import count_up, dim_value, interval, range_
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
+from castiron.frontends.text import Text, constant_text
 from castiron.ir import Dim, DType, Value, constant, exact_div, product
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis
@@ -24,7 +25,13 @@ def range_by_one(node: SourceNode, start: Value, limit: Value, delta: Value | No
 
 
 @converts("Constant")
-def constant_(node: SourceNode) -> Value:
+def constant_(node: SourceNode) -> Value | Text:
+    if (strings := node.strings("value")) is not None:
+        return constant_text(strings)
+    if "value_string" in node.attrs:
+        return constant_text(node.text("value_string", ""))
+    if "value_strings" in node.attrs:
+        return constant_text(node.texts("value_strings", ()))
     for name in ("value", "sparse_value"):
         if name in node.attrs:
             return constant(node.array(name))

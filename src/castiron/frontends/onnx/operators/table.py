@@ -9,6 +9,7 @@ from typing import Any
 from castiron.errors import ModelError
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.results import Compound
+from castiron.frontends.text import Text, together
 from castiron.ir import Value
 from castiron.ops import apply
 
@@ -23,10 +24,24 @@ TABLE: dict[str, Callable[..., Results]] = {}
 COMPOUND: set[str] = set()
 
 
-def converts(*names: str, compound: bool = False) -> Callable[[Any], Any]:
-    """Enter the function as that of the operators ``names``."""
+#: By name: the function for strings among the operands, of operators that treat them in a way of their own.
+TEXT: dict[str, Callable[..., Results]] = {}
+
+#: Operators that move elements whatever these are: of strings their numbers.
+MOVES = frozenset({
+    "Compress", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape",
+    "ReverseSequence", "ScatterElements", "ScatterND", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose",
+    "Unsqueeze", "Where", "ai.onnx.ml.ArrayFeatureExtractor"})
+
+
+def converts(*names: str, compound: bool = False, text: bool = False) -> Callable[[Any], Any]:
+    """Enter the function as that of the operators ``names``, or with ``text`` as that for strings among their
+    operands."""
     def register(function: Callable[..., Results]) -> Callable[..., Results]:
         for name in names:
+            if text:
+                TEXT[name] = function
+                continue
             if name in TABLE:
                 raise TypeError(f"operator {name} is in the table twice")
             TABLE[name] = function
@@ -44,7 +59,8 @@ def same_as(**operators: str) -> None:
 
 def convert(node: SourceNode, *operands: Value | Compound | None) -> Results:
     """The results of an operator of the table; ModelError if it doesn't take such operands."""
-    function = TABLE[node.op]
+    strings = any(isinstance(v, Text) for v in operands)
+    function = TEXT.get(node.op, TABLE[node.op]) if strings else TABLE[node.op]
     while operands and operands[-1] is None:
         operands = operands[:-1]
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.KEYWORD_ONLY][1:]
@@ -55,6 +71,19 @@ def convert(node: SourceNode, *operands: Value | Compound | None) -> Results:
         needed = parameter.default is parameter.empty and not str(parameter.annotation).endswith("None")
         if needed and (position >= len(operands) or operands[position] is None):
             raise ModelError(f"{node.op} has no operand {parameter.name!r}")
-    if node.op not in COMPOUND and (found := next((v for v in operands if isinstance(v, Compound)), None)):
+    if strings and node.op in MOVES:
+        return _moved(function, node, operands)
+    takes = node.op in COMPOUND or (strings and node.op in TEXT)
+    if not takes and (found := next((v for v in operands if isinstance(v, Compound)), None)):
         raise ModelError(f"{node.op} of {found.kind} is not supported")
     return function(node, *operands)
+
+
+def _moved(function: Callable[..., Results], node: SourceNode, operands: tuple[Value | Text | None, ...]) -> Results:
+    """The results of an operator that moves the elements of strings."""
+    numbers, words = together(v for v in operands if isinstance(v, Text))
+    rest = iter(numbers)
+    results = function(node, *(next(rest) if isinstance(v, Text) else v for v in operands))
+    if isinstance(results, tuple):
+        return tuple(Text(v, words) if v is not None else None for v in results)
+    return Text(results, words)
