@@ -1,49 +1,53 @@
-"""The time of ``castiron build``, and the size of what it leaves."""
+"""The time and memory of ``castiron build``."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from bench import machine
-from bench.engines import ENGINES, tensorflow
+from bench.models import RECIPES
 from bench.setting import Setting, build
-from bench.timing import interleave, stopwatch
+from bench.timing import interleave
 
-ROUNDS = 3
+#: Model -> rounds.
+ROUNDS = {"seed_mlp": 3, "resnet50": 2}
+
+KINDS = ("cold", "warm", "rebuild")
 
 
 def run(setting: Setting) -> dict:
-    """{"timings": {kind: Timing}, "bytes": size of the executable, "tensorflow_bytes": of TensorFlow's
-    libraries, if they are there, "cores": how many a build may use}.
+    """{"models": {model: {"timings": {kind: Timing}, "peak_rss_mb"}}, "cores": how many a build may use}.
 
     Kinds: ``cold`` with an empty cache; ``warm`` with the cache that the build of another model left;
     ``rebuild`` of a model that did not change. Builds compare with Keras, as they do where it is
-    installed. They may use all cores, as they do for a user.
+    installed, whose own memory doesn't count.
     """
-    made = setting.models("seed_mlp", "neighbour")
-    out = setting.work / "built"
-    print("building", file=sys.stderr)
-    machine.pin(setting.cores)
-    try:
-        with tempfile.TemporaryDirectory(dir=setting.work) as folder:
-            caches = (Path(folder) / str(i) for i in range(ROUNDS))
-            cache = Path()
+    measured = {name: _model(name, 1 if setting.quick else rounds, setting) for name, rounds in ROUNDS.items()}
+    return {"titles": {name: RECIPES[name].title for name in ROUNDS}, "models": measured, "cores": len(machine.CORES)}
 
-            def cold() -> None:
-                # The neighbour goes first, so that the model itself is new to a warm cache.
-                nonlocal cache
-                cache = next(caches)
-                build(made["neighbour"], out, cache=cache)
 
-            kinds = {"cold": cold, "warm": lambda: build(made["seed_mlp"], out, cache=cache),
-                     "rebuild": lambda: build(made["seed_mlp"], out, cache=cache)}
-            timings = interleave({kind: stopwatch(work) for kind, work in kinds.items()}, ROUNDS)
-    finally:
-        machine.pin([setting.core])
-    libraries = [] if ENGINES["tensorflow_c"].available() else tensorflow.libraries()
-    return {"timings": {kind: asdict(timing) for kind, timing in timings.items()}, "bytes": out.stat().st_size,
-            "tensorflow_bytes": sum(library.stat().st_size for library in libraries) or None,
-            "cores": len(setting.cores)}
+def _model(name: str, rounds: int, setting: Setting) -> dict:
+    model, neighbour, out = setting.model(name), setting.model("neighbour"), setting.work / "built"
+    with tempfile.TemporaryDirectory(dir=setting.work) as folder:
+        caches = [Path(folder) / str(i) for i in range(2 * rounds)]
+        empty, shared = iter(caches[:rounds]), iter(caches[rounds:])
+        cache, memory = Path(), []
+
+        def cold() -> float:
+            used = build(model, out, cache=next(empty))
+            memory.append(used.peak_rss_mb)
+            return used.seconds
+
+        def warm() -> float:
+            nonlocal cache
+            cache = next(shared)
+            build(neighbour, out, cache=cache)
+            return build(model, out, cache=cache).seconds
+
+        def rebuild() -> float:
+            return build(model, out, cache=cache).seconds
+
+        timings = interleave(dict(zip(KINDS, (cold, warm, rebuild), strict=True)), rounds)
+    return {"timings": {kind: asdict(timing) for kind, timing in timings.items()}, "peak_rss_mb": max(memory)}

@@ -12,15 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import machine
+from bench.calls import difference
 from bench.engines import ENGINES, tensorflow
-from bench.latency import check
-from bench.models import Model
+from bench.models import RECIPES, Model
 from bench.setting import Setting
-from bench.timing import Timing, interleave
+from bench.timing import Timing
 
-ROUNDS = 20
+#: Model -> rounds.
+ROUNDS = {"seed_mlp": 20, "resnet50": 7}
+_QUICK_ROUNDS = 2
 
-_LITERT = """
+#: The shortest Python programs that print a prediction: the model's file and rows.npy are their arguments.
+_PROGRAMS = {
+    "litert": """
 import sys, numpy
 from ai_edge_litert.interpreter import Interpreter
 model = Interpreter(sys.argv[1], num_threads=1)
@@ -28,54 +33,63 @@ model.allocate_tensors()
 model.set_tensor(model.get_input_details()[0]["index"], numpy.load(sys.argv[2])[:1])
 model.invoke()
 print(*model.get_tensor(model.get_output_details()[0]["index"]).ravel())
-"""
-
-_ONNXRUNTIME = """
+""",
+    "onnxruntime": """
 import sys, numpy, onnxruntime
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 model = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-print(*model.run(None, {"x": numpy.load(sys.argv[2])[:1]})[0].ravel())
-"""
+print(*model.run(None, {model.get_inputs()[0].name: numpy.load(sys.argv[2])[:1]})[0].ravel())
+""",
+    "openvino": """
+import sys, numpy, openvino
+rows = numpy.load(sys.argv[2])[:1]
+model = openvino.Core().read_model(sys.argv[1])
+model.reshape(rows.shape)
+options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
+print(*openvino.Core().compile_model(model, "CPU", options)([rows])[0].ravel())
+""",
+}
 
 
 def run(setting: Setting) -> dict:
-    """{"first": {program: Timing to the first output}, "end": {program: Timing to the process' end}}."""
-    model = setting.models("seed_mlp")["seed_mlp"]
+    """{"models": {model: {program: {"first": Timing to the first output, "end": Timing to the process' end,
+    "peak_rss_mb"}}}, "nothing": Timing of a process that does nothing}."""
+    measured = {name: _model(setting.model(name), setting) for name in ROUNDS}
+    nothing = Timing.of([_spawn([shutil.which("true")])[1] for _ in range(20)]) if shutil.which("true") else None
+    return {"titles": {name: RECIPES[name].title for name in ROUNDS}, "models": measured,
+            "nothing": nothing and asdict(nothing)}
+
+
+def _model(model: Model, setting: Setting) -> dict:
     commands = _commands(model, setting)
-    for name, command in commands.items():
-        output = _spawn(command)[2]
-        if name != "nothing":
-            check(name, _numbers(output), model.expected(1))
-    end: dict[str, list[float]] = {name: [] for name in commands}
-
-    def first(name: str) -> float:
-        to_first, to_end, _ = _spawn(commands[name])
-        end[name].append(to_end)
-        return to_first
-
-    timings = interleave({name: lambda name=name: first(name) for name in commands}, ROUNDS)
-    return {"first": {name: asdict(timing) for name, timing in timings.items()},
-            "end": {name: asdict(Timing.of(taken)) for name, taken in end.items()}}
+    runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
+    with machine.environment(machine.threads(1)):
+        for command in commands.values():
+            difference(_numbers(_spawn(command)[3]), model.expected(1))
+        for _ in range(_QUICK_ROUNDS if setting.quick else ROUNDS[model.name]):
+            for name, command in commands.items():
+                runs[name].append(_spawn(command)[:3])
+    return {name: {"first": asdict(Timing.of([first for first, _, _ in taken])),
+                   "end": asdict(Timing.of([end for _, end, _ in taken])),
+                   "peak_rss_mb": max(memory for _, _, memory in taken)} for name, taken in runs.items()}
 
 
 def _commands(model: Model, setting: Setting) -> dict[str, Sequence[str | Path]]:
-    row = setting.work / "row.csv"
-    row.write_text(",".join(map(repr, model.rows(1)[0].tolist())) + "\n")
-    rows = model.folder / "rows.npy"
-    commands: dict[str, Sequence[str | Path]] = {"castiron": (setting.binary(model.name), "predict", row)}
-    if not ENGINES["tensorflow_c"].available():
-        commands["tensorflow_c"] = ENGINES["tensorflow_c"].command(model, 1, tensorflow.ONCE, setting.work)
-    for name, program, file in (("litert", _LITERT, model.tflite), ("onnxruntime", _ONNXRUNTIME, model.onnx)):
-        if not ENGINES[name].available():
-            commands[name] = (sys.executable, "-c", program, file, rows)
-    if nothing := shutil.which("true"):
-        commands["nothing"] = (nothing,)
+    row, rows = model.folder / "row.npy", model.folder / "rows.npy"
+    np.save(row, model.rows(1))
+    commands: dict[str, Sequence[str | Path]] = {"castiron": (setting.binary(model), "predict", row)}
+    if not ENGINES["tensorflow_c"].unable(model):
+        command = ENGINES["tensorflow_c"].command(model, 1, tensorflow.ONCE, setting.work)
+        commands["tensorflow_c"] = command
+    for name, program in _PROGRAMS.items():
+        if not ENGINES[name].unable(model):
+            commands[name] = (sys.executable, "-c", program, ENGINES[name].reads(model, 1), rows)
     return commands
 
 
-def _spawn(command: Sequence[str | Path]) -> tuple[float, float, str]:
-    """Seconds to the first byte of output and to the end, and the output."""
+def _spawn(command: Sequence[str | Path]) -> tuple[float, float, float, str]:
+    """Seconds to the first byte of output and to the end, the most memory in MB, and the output."""
     command = [str(part) for part in command]
     output, inside = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, inside, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
@@ -87,12 +101,14 @@ def _spawn(command: Sequence[str | Path]) -> tuple[float, float, str]:
     while more := os.read(output, 1 << 16):
         text += more
     os.close(output)
-    _, status = os.waitpid(process, 0)
+    _, status, used = os.wait4(process, 0)
     end = time.perf_counter() - begin
     if status:
         raise RuntimeError(f"{command[0]} ended with exit code {os.waitstatus_to_exitcode(status)}")
-    return first, end, text.decode()
+    return first, end, used.ru_maxrss * 1024 / 1e6, text.decode()
 
 
 def _numbers(text: str) -> np.ndarray:
-    return np.array(text.replace(",", " ").split(), np.float64)
+    """The values of an output, which may begin with a line of names."""
+    lines = [line for line in text.splitlines() if line[:1] in "-0123456789"]
+    return np.array(" ".join(lines).replace(",", " ").split(), np.float64)

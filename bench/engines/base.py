@@ -9,42 +9,53 @@ process. A call begins with the caller's array and ends with an array of results
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 import numpy as np
 
+from bench import machine
 from bench.models import Model
 
 
 class Engine(Protocol):
-    """One way to run a model. ``through`` tells what a call goes through, since that is part of its time."""
+    """One way to run a model. ``through`` tells what a call goes through, since that is part of its time.
+    A ``peer`` is what castiron is compared with: not another way into castiron, nor a part of a call."""
 
     name: str
+    title: str
     through: str
+    peer: bool
 
-    def available(self) -> str | None:
-        """None, or what is missing."""
+    def unable(self, model: Model) -> str | None:
+        """Why this engine can't run a model here; None if it can."""
 
     def command(self, model: Model, batch: int, threads: int, work: Path) -> Sequence[str | Path]:
         """The command line of the process; ``work`` is a folder for what has to be built first."""
 
 
 class PythonEngine:
-    """An engine that is a Python library."""
+    """An engine that is a Python library and reads one format."""
 
     name: str
+    title: str
     through = "Python"
+    peer = True
     #: What must be importable.
     packages: tuple[str, ...] = ()
 
-    def available(self) -> str | None:
-        missing = [p for p in self.packages if importlib.util.find_spec(p) is None]
-        return f"the package {', '.join(missing)} is not installed" if missing else None
+    def reads(self, model: Model, batch: int) -> Path:
+        """The file that it is given."""
+        raise NotImplementedError
+
+    def unable(self, model: Model) -> str | None:
+        return missing(*self.packages) or no_file(self.reads(model, 1))
 
     def command(self, model: Model, batch: int, threads: int, work: Path) -> Sequence[str | Path]:
         return sys.executable, "-m", "bench.engines.worker", self.name, model.folder, str(batch), str(threads)
@@ -55,18 +66,34 @@ class PythonEngine:
         raise NotImplementedError
 
 
+def missing(*packages: str) -> str | None:
+    """What an engine says if packages are not installed."""
+    absent = [package for package in packages if importlib.util.find_spec(package) is None]
+    return f"the package {', '.join(absent)} is not installed" if absent else None
+
+
+def no_file(path: Path) -> str | None:
+    """What an engine says if a model is not there in its format."""
+    return None if path.exists() else f"there is no {path.name}"
+
+
 @dataclass
 class Session:
     """A running engine's process."""
 
     process: subprocess.Popen
+    errors: TextIO
 
     @classmethod
-    def start(cls, engine: Engine, model: Model, batch: int, work: Path, threads: int = 1) -> Session:
-        """Start the process and wait until the model has run once."""
-        command = [str(part) for part in engine.command(model, batch, threads, work)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        session = cls(process)
+    def start(cls, engine: Engine, model: Model, batch: int, work: Path, cores: Sequence[int]) -> Session:
+        """Start the process on as many threads as there are cores, pinned to these, and wait until the model has
+        run once."""
+        command = [str(part) for part in engine.command(model, batch, len(cores), work)]
+        with machine.pinned(cores):
+            errors = tempfile.TemporaryFile("w+")
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                                       text=True, env=os.environ | machine.threads(len(cores)))
+        session = cls(process, errors)
         if session._line() != "ready":
             raise RuntimeError(f"{engine.name}: no word from {command[0]}")
         return session
@@ -79,25 +106,16 @@ class Session:
         """Seconds that so many calls take."""
         return int(self._ask(f"time {calls}")) * 1e-9
 
-    def turn(self, seconds: float) -> Callable[[], float]:
-        """A turn of about so many seconds, which gives the seconds of one call. Caches and clocks get a
-        quarter of that beforehand, untimed, because another engine was here last."""
-        calls = 1
-        while (taken := self.time(calls)) < seconds / 4:
-            calls *= 2
-        calls = max(1, round(calls * seconds / taken))
-        warm_up = max(1, calls // 4)
-
-        def take() -> float:
-            self.time(warm_up)
-            return self.time(calls) / calls
-
-        return take
+    def peak_rss_mb(self) -> float:
+        """The most memory that the process has held so far, code and mapped files included."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
     def close(self) -> None:
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
+        """End the process, whatever it is doing."""
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
 
     def _ask(self, line: str) -> str:
         self.process.stdin.write(line + "\n")
@@ -107,5 +125,8 @@ class Session:
     def _line(self) -> str:
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args[0]} ended with exit code {self.process.wait()}")
+            code = self.process.wait()
+            self.errors.seek(0)
+            said = self.errors.read().strip().splitlines()
+            raise RuntimeError(": ".join([f"{self.process.args[0]} ended with exit code {code}", *said[-1:]]))
         return line.strip()

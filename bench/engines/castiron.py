@@ -16,17 +16,16 @@ _SOURCE = Path(__file__).parent / "go"
 
 
 class GoModule:
-    """A Go program that imports the emitted module and calls it by one of the API's methods."""
+    """A Go program that imports the emitted module: ``Predict`` for a model of floats, else ``Run``."""
 
-    def __init__(self, name: str, method: str, through: str):
-        self.name, self.method, self.through = name, method, through
+    name, title, through, peer = "castiron", "castiron", "Go", False
 
-    def available(self) -> str | None:
+    def unable(self, model: Model) -> str | None:
         return None
 
     def command(self, model: Model, batch: int, threads: int, work: Path) -> Sequence[str | Path]:
         dims = ",".join(map(str, (batch, *model.row)))
-        return _program(model, work / "castiron" / model.name), self.method, model.rows_file(batch), dims
+        return _program(model, work / "castiron" / model.name), model.dtype, model.rows_file(batch), dims
 
 
 def _program(model: Model, folder: Path) -> Path:
@@ -36,21 +35,25 @@ def _program(model: Model, folder: Path) -> Path:
 
     program = folder / "program"
     if not program.exists():
+        shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(_SOURCE, folder / "main")
-        build(model, folder / "model", "--emit", "go", "--verify", "interpreter")
+        build(model, folder / "model", "--emit", "go")
         go.build(folder / "main", ".", host(), Tools(), program)
     return program
 
 
 class InProcess(PythonEngine):
-    """``castiron.compile``, called from Python."""
+    """``castiron.compile``, called from Python, on one thread."""
 
-    name = "castiron_python"
+    name, title, peer = "castiron_python", "castiron", False
     packages = ("castiron",)
+
+    def reads(self, model: Model, batch: int) -> Path:
+        return model.source
 
     def prepare(self, model: Model, batch: int, threads: int) -> Callable[[np.ndarray], np.ndarray]:
         import castiron
 
-        compiled = castiron.compile(model.keras)
+        compiled = castiron.compile(model.source)
         (output,) = compiled.source.outputs
         return lambda rows: compiled(rows)[output]

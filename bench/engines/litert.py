@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +15,7 @@ def interpreter(model: Model, batch: int, threads: int):
     """An interpreter with memory for a batch, and the indices of its input and output."""
     from ai_edge_litert.interpreter import Interpreter
 
-    made = Interpreter(str(model.tflite), num_threads=threads)
+    made = Interpreter(str(model.tflite(batch)), num_threads=threads)
     index = made.get_input_details()[0]["index"]
     made.resize_tensor_input(index, (batch, *model.row))
     made.allocate_tensors()
@@ -24,8 +25,11 @@ def interpreter(model: Model, batch: int, threads: int):
 class Interpreter(PythonEngine):
     """A whole call: the rows in, the results out."""
 
-    name = "litert"
+    name, title = "litert", "LiteRT"
     packages = ("ai_edge_litert",)
+
+    def reads(self, model: Model, batch: int) -> Path:
+        return model.tflite(batch)
 
     def prepare(self, model: Model, batch: int, threads: int) -> Callable[[np.ndarray], np.ndarray]:
         made, source, target = interpreter(model, batch, threads)
@@ -38,13 +42,14 @@ class Interpreter(PythonEngine):
         return predict
 
 
-class InvokeAlone(PythonEngine):
-    """Only the invocation, on rows that are already inside and with results left there: less than a
-    call needs, as a bound of what Python's part in one is."""
+class InvokeAlone(Interpreter):
+    """Only the invocation, on rows that are already inside and with results left there: less than a call needs, as a
+    bound of what Python's part in one is. Where a call takes long, it is the same."""
 
-    name = "litert_invoke"
-    through = "Python, invoke alone"
-    packages = ("ai_edge_litert",)
+    name, through, peer = "litert_invoke", "Python, invoke alone", False
+
+    def unable(self, model: Model) -> str | None:
+        return super().unable(model) or (None if model.name == "seed_mlp" else "Python's part is small")
 
     def prepare(self, model: Model, batch: int, threads: int) -> Callable[[np.ndarray], np.ndarray]:
         made, source, target = interpreter(model, batch, threads)

@@ -1,8 +1,9 @@
 // A frozen GraphDef run by TensorFlow's C API, one call after another.
 //
-//   tensorflow MODEL.pb INPUT OUTPUT ROWS.f32 DIMS THREADS
+//   tensorflow MODEL.pb INPUT OUTPUT DTYPE ROWS DIMS THREADS
 //
-// INPUT and OUTPUT are operations, ROWS.f32 holds the input's float32 values and DIMS its shape: "1,10".
+// INPUT and OUTPUT are operations, ROWS holds the input's values, of DTYPE float32 or int32, and DIMS its
+// shape: "1,10".
 // With THREADS 0 the program prints one prediction and ends: a cold start. Otherwise it says "ready" and
 // answers the lines "predict" (with the output's values) and "time N" (with the nanoseconds that N calls
 // take). A call begins and ends with the caller's arrays: the input is copied into a tensor that is kept,
@@ -19,7 +20,8 @@ static TF_Status *status;
 static TF_Session *session;
 static TF_Output feed, fetch;
 static TF_Tensor *input;
-static float *rows, *result;
+static void *rows;
+static float *result;
 static size_t row_bytes, result_bytes;
 
 static void fail(const char *doing, const char *why) {
@@ -73,8 +75,8 @@ static long long nanoseconds(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7) fail(argv[0], "wants MODEL.pb INPUT OUTPUT ROWS.f32 DIMS THREADS");
-  int threads = atoi(argv[6]);
+  if (argc != 8) fail(argv[0], "wants MODEL.pb INPUT OUTPUT DTYPE ROWS DIMS THREADS");
+  int threads = atoi(argv[7]);
   status = TF_NewStatus();
 
   size_t size;
@@ -97,9 +99,9 @@ int main(int argc, char **argv) {
 
   int64_t dims[8];
   int rank = 0;
-  for (char *d = strtok(argv[5], ","); d && rank < 8; d = strtok(NULL, ",")) dims[rank++] = atoll(d);
-  rows = contents(argv[4], &row_bytes);
-  input = TF_AllocateTensor(TF_FLOAT, dims, rank, row_bytes);
+  for (char *d = strtok(argv[6], ","); d && rank < 8; d = strtok(NULL, ",")) dims[rank++] = atoll(d);
+  rows = contents(argv[5], &row_bytes);
+  input = TF_AllocateTensor(strcmp(argv[4], "int32") ? TF_FLOAT : TF_INT32, dims, rank, row_bytes);
 
   predict();
   if (threads == 0) {

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.engines.base import missing, no_file
 from bench.models import Model
 
 _SOURCE = Path(__file__).parent / "tensorflow.c"
@@ -18,16 +19,15 @@ LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
 
 
 class CProgram:
-    name = "tensorflow_c"
-    through = "C"
+    name, title, through, peer = "tensorflow_c", "TensorFlow C API", "C", True
 
-    def available(self) -> str | None:
-        return None if importlib.util.find_spec("tensorflow") else "the package tensorflow is not installed"
+    def unable(self, model: Model) -> str | None:
+        return missing("tensorflow") or no_file(model.graphdef)
 
     def command(self, model: Model, batch: int, threads: int, work: Path) -> Sequence[str | Path]:
         dims = ",".join(map(str, (batch, *model.row)))
-        return (build(work / "tensorflow"), model.graphdef, model.input, model.output, model.rows_file(batch), dims,
-                str(threads))
+        return (build(work / "tensorflow"), model.graphdef, model.input, model.output, model.dtype,
+                model.rows_file(batch), dims, str(threads))
 
 
 def libraries() -> list[Path]:

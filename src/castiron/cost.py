@@ -37,8 +37,8 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
         return total / max(count, 1) * block
 
     if node.bodies:
-        trips = _trips(node) if node.op == "loop" else 1
-        return trips * sum(nanos(inner, rows, block) for body in node.bodies.values() for inner in body.nodes)
+        times = trips(node) if node.op == "loop" else 1
+        return times * sum(nanos(inner, rows, block) for body in node.bodies.values() for inner in body.nodes)
     size = sum(map(elements, node.types))
     match node.op:
         case "dense" | "matmul":
@@ -46,12 +46,12 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
             return 2 * size * (k if isinstance(k, int) else 64) / FLOPS_PER_NANO
         case "packed_conv":
             return 2 * size * _terms(node) / FLOPS_PER_NANO
-        case "conv":
-            weights = node.inputs[1].type
-            return 2 * size * elements(weights) / elements(weights.with_shape(weights.shape[-1:])) / FLOPS_PER_NANO
         case "winograd_conv":
             tile, channels = node.attrs["tile"], node.inputs[0].type.shape[-1]
             return 2 * size * channels * (tile + 2) ** 2 / tile**2 / FLOPS_PER_NANO
+        case "conv":
+            weights = node.inputs[1].type
+            return 2 * size * elements(weights) / elements(weights.with_shape(weights.shape[-1:])) / FLOPS_PER_NANO
         case "window_max" | "window_sum":
             return size * (1 + prod(node.attrs["sizes"])) / FLOPS_PER_NANO
         case "map":
@@ -70,12 +70,12 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
     return (size * node.types[0].dtype.itemsize + sum(elements(v.type) * 4 for v in node.inputs)) / BYTES_PER_NANO
 
 
-def _trips(loop: Node) -> float:
+def trips(loop: Node) -> float:
     """How often a loop runs, as far as that is known."""
-    trips = dims_of(loop.inputs[0])
-    if trips is None or trips.item() == ENDLESS:
+    given = dims_of(loop.inputs[0])
+    if given is None or given.item() == ENDLESS:
         return TYPICAL_TRIPS
-    return max(1, evaluate(trips.item(), dict.fromkeys(getattr(trips.item(), "symbols", ()), TYPICAL_TRIPS)))
+    return max(1, evaluate(given.item(), dict.fromkeys(getattr(given.item(), "symbols", ()), TYPICAL_TRIPS)))
 
 
 def _terms(node: Node) -> int:

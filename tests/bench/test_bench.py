@@ -1,67 +1,106 @@
 """The benchmark's machinery on canned results and an engine that costs nothing; no test asserts a time."""
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import report
+from bench import __main__ as command
+from bench import calls, machine, picture, report
 from bench.engines import ENGINES, Session
 from bench.engines.base import PythonEngine
-from bench.figures import FIGURES
-from bench.latency import check
-from bench.models import Model
+from bench.figures import TARGETS, best_peer, ratio
+from bench.models import MEASURED, RECIPES, Model
+from bench.results import Case, Cell, Results
+from bench.setting import Setting
 from bench.timing import Timing, interleave
 
+CONDITIONS = {"cpu": "a processor", "cpus": 2, "system": "Linux 6.1", "python": "3.11.7", "source": "0123",
+              "packages": {"castiron": "1.0"}}
 
-def timing(seconds):
-    return {"median": seconds, "best": seconds / 2, "turns": 3}
 
-
-def part(data):
-    facts = {"cpu": "a processor", "cpus": 2, "system": "Linux 6.1", "load": 0.1, "python": "3.11.7",
-             "packages": {"castiron": "1.0"}}
-    return {"date": "2000-01-01", "machine": facts, "data": data}
+def cell(engine, microseconds, batch=1, threads=1, model="resnet50"):
+    return Cell(model, engine, batch, threads, microseconds, microseconds / 2, 3 * microseconds, 1e-7, 50.0, 9, 0.5)
 
 
 @pytest.fixture
 def results():
-    calls = {"castiron": timing(2e-7), "litert": timing(2e-6), "tensorflow_c": timing(1e-7)}
-    return {
-        "latency": part({"engines": {name: {"through": "Go"} for name in calls}, "missing": {"onnxruntime": "gone"},
-                         "cases": [{"model": "seed_mlp", "batch": 1, "timings": calls, "errors": {}}]}),
-        "cold": part({"first": {"castiron": timing(0.02)}, "end": {"castiron": timing(0.03)}}),
-        "scoring": part({"rows": 1000, "columns": 10, "bytes": 5000, "timings": {"castiron": timing(5e-4)}}),
-        "building": part({"timings": {"cold": timing(30), "warm": timing(4), "rebuild": timing(1)}, "bytes": 7_000_000,
-                          "tensorflow_bytes": 700_000_000, "cores": 2}),
+    results = Results(CONDITIONS)
+    results.put(Case("resnet50", 1, 1), [cell("castiron", 50e3), cell("castiron_python", 40e3), cell("openvino", 60e3),
+                                         cell("onnxruntime", 70e3)], {"tensorflow_c": "it is gone"})
+    results.put(Case("resnet50", 32, 1), [cell("castiron", 2e6, 32), cell("openvino", 1e6, 32)], {})
+    results.put(Case("resnet50", 1, 2), [cell("castiron", 25e3, 1, 2), cell("openvino", 60e3, 1, 2)], {})
+    timing = {"median": 0.02, "best": 0.01, "turns": 3}
+    start = {"first": timing, "end": timing, "peak_rss_mb": 7.0}
+    titles = {"resnet50": "ResNet50", "seed_mlp": "MLP"}
+    kinds = dict.fromkeys(("cold", "warm", "rebuild"), timing)
+    results.parts = {
+        "limits": {"gflops": 200.0, "read_gbs": {"L2": 100.0}, "flops": {"resnet50": 7e9}},
+        "cold": {"titles": titles, "models": {name: {"castiron": start, "litert": start} for name in titles},
+                 "nothing": timing},
+        "size": {"titles": titles, "models": {name: {"castiron": 10_000_000, "litert": 20_000_000} for name in titles}, "python": 9e7},
+        "scoring": {"rows": 1000, "columns": 10, "bytes": 5000, "timings": {"castiron": timing}},
+        "building": {"titles": titles, "models": {name: {"timings": kinds, "peak_rss_mb": 600.0} for name in titles},
+                     "cores": 2},
     }
+    return results
 
 
-def row(page, promise):
-    return next(line for line in page.splitlines() if line.startswith(f"| {promise} |"))
+def line(page, start):
+    return next(line for line in page.splitlines() if line.startswith(start))
+
+
+def test_the_best_peer_is_not_castiron_itself(results):
+    cells = results.cells("resnet50", 1, 1)
+    assert best_peer(cells).engine == "openvino" and ratio(results, "resnet50", 1) == pytest.approx(1.2)
 
 
 def test_page_tells_what_is_met_and_what_is_missed(results):
     page = report.page(results)
-    assert "0.2 µs | met" in row(page, FIGURES[0].promise)
-    assert "10 times faster | met" in row(page, "… against LiteRT")
-    assert "0.5 times faster | **missed**" in row(page, "… against TensorFlow's C API")
-    assert "20 ms | **missed**" in row(page, "Cold start, process to first prediction")
-    assert "2 million rows/s | met" in row(page, "CSV scoring end to end, one core")
+    assert "| 50 ms | 60 ms, OpenVINO | **1.20x** | 1.15x | met | 140 | 70% |" in page
+    assert "| 2 s | 1 s, OpenVINO | **0.50x** | 1.10x | **missed** |" in page
+    assert "2 times faster | met" in line(page, "| ResNet50: two threads against one")
+    assert "20 ms | met" in line(page, "| Cold start of ResNet50")
+    assert "not measured" in line(page, "| … against XLA's")
 
 
 def test_page_shows_losing_cells_and_missing_engines(results):
     page = report.page(results)
-    assert "| TensorFlow C API | Go | 100 ns (50 ns), 0.50x |" in page
-    assert "onnxruntime was not measured: gone." in page
-    assert "700 MB: 100x" in page
+    assert ("| OpenVINO | Python | 60 ms (30 ms), 58%, 1.20x | 1 s (500 ms), 112%, 0.50x | 60 ms (30 ms), 29%, 2.4x |"
+            in page)
+    assert "TensorFlow C API: it is gone." in page
+    assert "20.0 MB, 2.0x" in page and "## Building" in page and "## Scoring" in page
 
 
-def test_page_of_a_part_alone(results):
-    page = report.page({"cold": results["cold"]})
-    assert "not measured" in row(page, FIGURES[0].promise)
-    assert "## Cold start" in page and "## Building" not in page
+def test_page_of_nothing_and_of_one_model(results):
+    assert "not measured" in report.page(Results(CONDITIONS))
+    assert report.page(results, {"resnet50"}).startswith("## ResNet50") and not report.page(results, {"lstm"})
+
+
+def test_picture(results, tmp_path):
+    pytest.importorskip("matplotlib")
+    picture.draw(results, tmp_path / "a.svg")
+    picture.draw(results, tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert "1.20×" in (tmp_path / "a.svg").read_text()
+
+
+def test_results_are_found_again(results, tmp_path):
+    path = tmp_path / "results.json"
+    assert Results.load(path) is None
+    results.save(path)
+    assert Results.load(path) == results
+    row = json.loads(path.read_text())["rows"][0]
+    assert {"model", "engine", "batch", "threads", "median_us", "best_us", "max_error", "peak_rss_mb"} <= set(row)
+
+
+def test_a_case_is_measured_anew_as_a_whole(results):
+    case = Case("resnet50", 1, 1)
+    assert results.has(case) and not results.has(Case("lstm", 1, 1))
+    results.put(case, [cell("castiron", 1.0)], {})
+    assert list(results.cells("resnet50", 1, 1)) == ["castiron"] and "openvino" in results.cells("resnet50", 1, 2)
 
 
 def test_turns_are_interleaved():
@@ -73,32 +112,48 @@ def test_turns_are_interleaved():
 
 def test_a_wrong_result_has_no_time():
     expected = np.array([[1.0], [-2.0]])
-    assert check("engine", expected.ravel() * (1 + 1e-7), expected) < 1e-6
+    assert calls.difference(expected.ravel() * (1 + 1e-7), expected) < 1e-6
     for wrong in (expected.ravel() * 1.001, np.array([1.0, np.nan]), np.array([1.0])):
-        with pytest.raises(RuntimeError, match="engine"):
-            check("engine", wrong, expected)
+        with pytest.raises(RuntimeError, match="wrong"):
+            calls.difference(wrong, expected)
 
 
-def test_every_engine_has_its_name_and_says_what_it_goes_through():
+def test_cases_are_those_of_the_recipes():
+    every = calls.cases()
+    assert {case.model for case in every} == set(MEASURED) and Case("resnet50", 32, 1) in every
+    assert calls.cases(["lstm"], [1], [1]) == [Case("lstm", 1, 1)]
+    assert Case("lstm", 32, 2) not in every
+    assert set(TARGETS) <= set(MEASURED)
+
+
+def test_engines_and_models_are_described():
     for name, engine in ENGINES.items():
-        assert engine.name == name and engine.through
-        assert engine.available() is None or "not installed" in engine.available()
-
-
-def test_a_missing_package_is_named():
-    engine = PythonEngine()
-    engine.packages = ("sys", "no_such_package")
-    assert engine.available() == "the package no_such_package is not installed"
+        assert engine.name == name and engine.title and engine.through and isinstance(engine.peer, bool)
+    for name, recipe in RECIPES.items():
+        assert recipe.name == name and recipe.title and max(recipe.batches, default=1) <= recipe.count
 
 
 @pytest.fixture
 def model(tmp_path):
-    model = Model("model", tmp_path, (3,), "x", "Identity")
+    model = Model("model", tmp_path / "model", (3,))
+    model.folder.mkdir()
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
-    np.save(tmp_path / "rows.npy", rows)
-    np.save(tmp_path / "expected.npy", rows.sum(1, keepdims=True))
+    np.save(model.folder / "rows.npy", rows)
+    np.save(model.folder / "expected.npy", rows.sum(1, keepdims=True))
     model.save()
     return model
+
+
+def test_an_engine_says_what_is_missing(model):
+    class Engine(PythonEngine):
+        packages = ("sys", "no_such_package")
+
+        def reads(self, model, batch):
+            return model.onnx
+
+    assert Engine().unable(model) == "the package no_such_package is not installed"
+    Engine.packages = ()
+    assert Engine().unable(model) == "there is no model.onnx"
 
 
 def test_a_model_is_found_again(model):
@@ -114,7 +169,7 @@ def in_checkout(monkeypatch):
 class Sum:
     """An engine that is a process of its own, by the protocol."""
 
-    name, through = "sum", "Python"
+    name, title, through, peer = "litert", "Sum", "Python", True
     program = """
 import sys, numpy
 from bench.engines import ENGINES, worker
@@ -122,7 +177,7 @@ ENGINES["sum"] = type("Sum", (), {"prepare": lambda *_: lambda rows: rows.sum(1)
 worker.main()
 """
 
-    def available(self):
+    def unable(self, model):
         return None
 
     def command(self, model, batch, threads, work):
@@ -130,18 +185,47 @@ worker.main()
 
 
 def test_session(model, tmp_path, in_checkout):
-    session = Session.start(Sum(), model, 2, tmp_path)
+    session = Session.start(Sum(), model, 2, tmp_path, machine.CORES[:1])
     try:
         assert session.predict().tolist() == model.expected(2).ravel().tolist()
-        assert session.time(10) > 0
-        assert session.turn(1e-4)() > 0
+        assert session.time(10) > 0 and session.peak_rss_mb() > 1
     finally:
         session.close()
-    assert session.process.returncode == 0
 
 
 def test_a_process_that_ends_too_soon_is_reported(model, tmp_path):
     engine = Sum()
-    engine.program = "raise SystemExit(3)"
-    with pytest.raises(RuntimeError, match="exit code 3"):
-        Session.start(engine, model, 2, tmp_path)
+    engine.program = "raise SystemExit('no such thing')"
+    with pytest.raises(RuntimeError, match="exit code 1: no such thing"):
+        Session.start(engine, model, 2, tmp_path, machine.CORES[:1])
+
+
+def test_a_case(model, tmp_path, in_checkout, monkeypatch):
+    monkeypatch.setattr(Setting, "model", lambda self, name: model)
+    broken = Sum()
+    broken.name, broken.program = "openvino", Sum.program.replace("sum(1)", "sum(1) * 2")
+    setting = Setting(tmp_path, machine.CORES[-1], quick=True)
+    (measured,), why = calls.run(Case("model", 2, 1), [Sum(), broken], setting)
+    assert measured.engine == "litert" and 0 < measured.best_us <= measured.median_us and measured.max_error == 0
+    assert list(why) == ["openvino"] and "wrong" in why["openvino"]
+
+
+def test_the_command_line(monkeypatch, tmp_path, results, capsys):
+    """Figures of a narrowed run are put beside others only under the same conditions."""
+    path = tmp_path / "results.json"
+    results.save(path)
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(machine, "pin", lambda cores: None)
+    monkeypatch.setattr(machine, "conditions", lambda: CONDITIONS)
+    monkeypatch.setattr(calls, "run", lambda case, engines, setting: ([cell("castiron", 7.0)], {}))
+    arguments = ["resnet50", "--batch", "1", "--threads", "1", "--results", str(path)]
+    command.main(arguments)
+    assert Results.load(path) == results, "it is there already"
+    command.main([*arguments, "--again", "--engine", "castiron"])
+    assert Results.load(path) == results, "only printed"
+    command.main([*arguments, "--again"])
+    assert Results.load(path).cells("resnet50", 1, 1)["castiron"].median_us == 7.0
+    assert "about" in capsys.readouterr().err
+    monkeypatch.setattr(machine, "conditions", lambda: CONDITIONS | {"cpu": "another"})
+    command.main([*arguments, "--again"])
+    assert "other conditions" in capsys.readouterr().err and Results.load(path).conditions == CONDITIONS

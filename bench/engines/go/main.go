@@ -1,22 +1,22 @@
 // A model that castiron compiled into a Go module, one call after another through the module's API.
 //
-//	main METHOD ROWS.f32 DIMS
+//	main DTYPE ROWS DIMS
 //
-// METHOD is predict, into or run. ROWS.f32 holds the input's float32 values and DIMS its shape: "1,10".
+// DTYPE is float32 or int32, ROWS holds the input's values and DIMS its shape: "1,10".
 // The program says "ready" and answers the lines "predict" (with the output's values) and "time N" (with
 // the nanoseconds that N calls take).
 package main
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
+	"io"
 	"log"
-	"math"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	model "castiron.model"
 )
@@ -24,14 +24,13 @@ import (
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 4 {
-		log.Fatal("wants METHOD ROWS.f32 DIMS")
+		log.Fatal("wants DTYPE ROWS DIMS")
 	}
 	predict, ok := methods[os.Args[1]]
 	if !ok {
-		log.Fatalf("there is no method %q", os.Args[1])
+		log.Fatalf("there are no inputs of %q", os.Args[1])
 	}
-	rows, shape := floats(os.Args[2]), dims(os.Args[3])
-	call := predict(rows, shape)
+	call := predict(os.Args[2], dims(os.Args[3]))
 	result := call()
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
@@ -54,24 +53,18 @@ func main() {
 	_ = result
 }
 
-// methods make a call from the caller's array to an array of results.
-var methods = map[string]func(rows []float32, shape []int) func() []float32{
-	"predict": func(rows []float32, _ []int) func() []float32 {
+// methods make a call from the caller's array to an array of results, by the type of the input's elements.
+var methods = map[string]func(path string, shape []int) func() []float32{
+	"float32": func(path string, _ []int) func() []float32 {
+		rows := read[float32](path)
 		return func() []float32 {
 			y, err := model.Predict(rows)
 			check(err)
 			return y
 		}
 	},
-	"into": func(rows []float32, _ []int) func() []float32 {
-		y, err := model.Predict(rows)
-		check(err)
-		return func() []float32 {
-			check(model.PredictInto(y, rows))
-			return y
-		}
-	},
-	"run": func(rows []float32, shape []int) func() []float32 {
+	"int32": func(path string, shape []int) func() []float32 {
+		rows := read[int32](path)
 		feed, fetches := model.Inputs()[0].Name, []string{model.Outputs()[0].Name}
 		return func() []float32 {
 			x, err := model.FromSlice(rows, shape...)
@@ -83,13 +76,16 @@ var methods = map[string]func(rows []float32, shape []int) func() []float32{
 	},
 }
 
-func floats(path string) []float32 {
-	data, err := os.ReadFile(path)
+func read[T float32 | int32](path string) []T {
+	file, err := os.Open(path)
 	check(err)
-	values := make([]float32, len(data)/4)
-	for i := range values {
-		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
-	}
+	defer file.Close()
+	facts, err := file.Stat()
+	check(err)
+	values := make([]T, facts.Size()/4)
+	// Without a copy, which would count as the model's memory.
+	_, err = io.ReadFull(file, unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), len(values)*4))
+	check(err)
 	return values
 }
 
