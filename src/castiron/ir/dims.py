@@ -245,9 +245,12 @@ def _of(atom: Atom) -> Expr:
 
 # Division.
 
+#: A quotient by a sum has at most so many terms.
+MAX_QUOTIENT = 16
+
 
 def exact_div(a: Dim, b: Dim) -> Dim:
-    """a / b where b is an integer or a single term; ShapeError unless it comes out even."""
+    """a / b; ShapeError unless it comes out even."""
     quotient, rest = _divide(a, b)
     if rest == 0:
         return quotient
@@ -278,9 +281,12 @@ def ceil_div(a: Dim, b: Dim) -> Dim:
 
 
 def _divide(a: Dim, b: Dim) -> tuple[Dim, Dim]:
-    """(q, r) such that a = q*b + r, where q has the terms that a single-termed b divides."""
+    """(q, r) such that a = q*b + r, where q has the terms that a single-termed b divides; q is 0 for others, unless r
+    is."""
     divisor = _terms(b)
-    if len(divisor) != 1 or not divisor[0][1]:
+    if len(divisor) > 1:
+        return _divide_by_sum(a, b)
+    if not divisor[0][1]:
         return 0, a
     (monomial, coefficient), quotient, rest = divisor[0], [], []
     for m, c in _terms(a):
@@ -290,6 +296,28 @@ def _divide(a: Dim, b: Dim) -> tuple[Dim, Dim]:
         else:
             quotient.append((tuple(left), c // coefficient))
     return _simplify(_collect(quotient)), _simplify(_collect(rest))
+
+
+def _divide_by_sum(a: Dim, b: Expr) -> tuple[Dim, Dim]:
+    """(a/b, 0) if that comes out even, else (0, a): long division from the terms of the highest degree down."""
+    highest = _single(max(b.terms, key=_degree))
+    quotient, rest = 0, a
+    for _ in range(MAX_QUOTIENT):
+        if rest == 0:
+            return quotient, 0
+        term, uneven = _divide(_single(max(_terms(rest), key=_degree)), highest)
+        if uneven != 0:
+            break
+        quotient, rest = quotient + term, rest - term * b
+    return 0, a
+
+
+def _degree(term: tuple[Monomial, int]) -> tuple[int, Monomial]:
+    return len(term[0]), term[0]
+
+
+def _single(term: tuple[Monomial, int]) -> Dim:
+    return _simplify(dict([term]))
 
 
 def _floor_div(a: Dim, b: int) -> Dim:
