@@ -86,7 +86,9 @@ def converted(x: Value, format: str, saturate: bool = True, mode: str = "up") ->
     infinite or, where there is no infinity, NaN. ``mode`` says which power of two is taken of those around: "up",
     "down" or "nearest"."""
     y = F.cast(F.round_to(x, format=format), dtype=DType.F32)
-    if format in ("f16", "bf16", "f4e2m1"):
+    if format == "f4e2m1":  # which has no NaN
+        return F.select(F.is_nan(y), 0.0, y)
+    if format in ("f16", "bf16"):
         return y
     size = F.abs(x)
     if format == POWERS:
@@ -103,3 +105,21 @@ def converted(x: Value, format: str, saturate: bool = True, mode: str = "up") ->
     lost = F.mul(y, math.inf) if format == "f8e5m2" else math.nan
     return F.select(F.less_equal(size, form.beyond), y, lost)
 
+
+
+def numbers(format: str) -> np.ndarray:
+    """The number of each code of a format of 8 bits or fewer."""
+    if format == POWERS:
+        return np.append(np.exp2(np.arange(-127.0, 128)), np.nan).astype(np.float32)
+    form = FORMATS[format]
+    bits = 4 if format == "f4e2m1" else 8
+    fraction = form.precision - 1
+    code = np.arange(1 << bits)
+    exponent, mantissa = (code >> fraction) & ((1 << bits - 1 - fraction) - 1), code & ((1 << fraction) - 1)
+    one = np.where(exponent > 0, 1 << fraction, 0) + mantissa
+    value = np.ldexp(one.astype(np.float64), np.maximum(exponent, 1) - 1 + form.lowest - fraction)
+    if bits == 8:
+        infinite = (format == "f8e5m2") & (mantissa == 0)
+        value = np.where(value > form.largest, np.where(infinite, np.inf, np.nan), value)
+    value = np.where(code >> (bits - 1), -value, value)
+    return np.where((code == 1 << bits - 1) & (not form.negative_zero), np.nan, value).astype(np.float32)

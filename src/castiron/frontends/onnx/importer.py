@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from castiron.errors import CastironError, ModelError, ShapeError
 from castiron.frontends.feeds import Feed, Sizes, fixed_value
 from castiron.frontends.nesting import DEPTH_LIMIT, NESTING_LIMIT, Nesting
+from castiron.frontends.narrow import Kinds
 from castiron.frontends.onnx import tensors
+from castiron.frontends.onnx.narrow import settled
 from castiron.frontends.onnx.nodes import STANDARD, SourceNode, parsed
 from castiron.frontends.onnx.operators import COMPOUND, TABLE, convert, why_not
 from castiron.frontends.onnx.operators.sequence import TensorList
@@ -67,6 +69,7 @@ class Importer(Nesting):
     fed: dict[str, Value] = field(default_factory=dict)
     declared: dict[str, pb.TypeProto] = field(default_factory=dict)
     words: Vocabulary = field(default_factory=lambda: Vocabulary(open=True))
+    kinds: Kinds = field(default_factory=Kinds)
     _calls: list[tuple[str, str]] = field(default_factory=list)
 
     def graph(self, graph: pb.GraphProto, versions: Mapping[str, int]) -> Scope:
@@ -102,7 +105,12 @@ class Importer(Nesting):
     def _fed(self, name: str, type: TensorType, text: bool) -> Value | Text:
         """A new input, of strings if it is ``text``."""
         self.fed[name] = placeholder(name, self.sizes.pinned(type))
-        return Text(self.fed[name], self.words) if text else self.fed[name]
+        return Text(self.fed[name], self.words) if text else self._narrow(self.fed[name], name)
+
+    def _narrow(self, value: Value, name: str) -> Value:
+        """An input as what it is declared to be, floats rounded."""
+        kind = tensors.kind_of(self.declared.get(name, pb.TypeProto()).tensor_type.elem_type)
+        return self.kinds.mark(self.kinds.rounded(value, kind), kind)
 
     def _is_text(self, name: str) -> bool:
         """Whether a value is declared to be strings."""
@@ -136,7 +144,7 @@ class Importer(Nesting):
     def _initializers(self, graph: pb.GraphProto, scope: Scope) -> None:
         for tensor in graph.initializer:
             try:
-                result: Result = constant_of(tensor, self.folder)
+                result: Result = self.kinds.mark(constant_of(tensor, self.folder), tensors.kind_of(tensor.data_type))
             except ModelError as error:
                 result = Missing(SourceNode(tensor.name, "Initializer", 0, (), (tensor.name,), {}), str(error))
             scope.results[tensor.name] = result
@@ -154,7 +162,7 @@ class Importer(Nesting):
             if twice := next((name for name in definition.output if name in given), None):
                 raise ModelError(f"two nodes give the value {twice!r}")
             given.update(filter(None, definition.output))
-            node = parsed(definition, scope.versions, scope.bindings, self.folder)
+            node = replace(parsed(definition, scope.versions, scope.bindings, self.folder), kinds=self.kinds)
             results = self._convert(node, scope)
             for i, name in enumerate(node.outputs):
                 if name:
@@ -214,13 +222,23 @@ class Importer(Nesting):
         if function is not None:
             return self._call(node, function, operands, scope)
         if node.op in HANDLERS:
-            return HANDLERS[node.op](self, node, operands, scope)
+            return self._marked(node, HANDLERS[node.op](self, node, operands, scope))
         if node.op not in COMPOUND and "." not in node.op and node.version not in OPSETS:
             raise ModelError(f"version {node.version} of ONNX's operators is not supported: convert the model to one "
                              f"from {OPSETS[0]} to {OPSETS[-1]}")
         results = convert(node, *operands)
-        results = results if isinstance(results, tuple) else (results,)
+        results = settled(node, operands, results if isinstance(results, tuple) else (results,))
         return tuple(Missing(node, "castiron does not compute this result") if v is None else v for v in results)
+
+    def _marked(self, node: SourceNode, results: Result | tuple[Result, ...]) -> tuple[Result, ...]:
+        """What a body gives, known to be of the types that it declares."""
+        results = results if isinstance(results, tuple) else (results,)
+        body = next((a.g for a in node.attrs.values() if a.HasField("g")), None)
+        for info, value in zip(reversed(body.output if body else ()), reversed(results), strict=False):
+            kind = tensors.kind_of(info.type.tensor_type.elem_type)
+            if kind and isinstance(value, Value):
+                self.kinds.mark(value, kind)
+        return results
 
     def _function(self, node: SourceNode) -> pb.FunctionProto | None:
         return self.functions.get((node.op, node.overload))
@@ -261,6 +279,10 @@ class Importer(Nesting):
         inner = Scope(scope.results.new_child(), scope.versions, scope.bindings, scope.prefix)
         self._initializers(graph, inner)
         inner.results.update({info.name: value for info, value in zip(graph.input, operands, strict=True)})
+        for info, value in zip(graph.input, operands, strict=True):
+            kind = tensors.kind_of(info.type.tensor_type.elem_type)
+            if kind and isinstance(value, Value):
+                self.kinds.mark(value, kind)
         self.body(graph.node, inner)
         return tuple(self.result_of(info.name, inner) for info in graph.output)
 

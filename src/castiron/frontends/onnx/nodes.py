@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from castiron.frontends.narrow import Kinds
 from castiron.frontends.onnx import tensors
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.operands import Operands
@@ -21,7 +22,7 @@ STANDARD = ("", "ai.onnx")
 class SourceNode(Operands):
     """A node. ``op`` is its operator, behind its domain unless that is ONNX's own; ``version`` the version of the
     domain that the model imports; ``overload`` tells functions of one name apart. ``inputs`` and ``outputs`` are names
-    of values, empty for omitted ones."""
+    of values, empty for omitted ones; ``kinds`` says which values are of narrow types."""
 
     name: str
     op: str
@@ -31,6 +32,7 @@ class SourceNode(Operands):
     attrs: Mapping[str, pb.AttributeProto]
     folder: Path | None = None
     overload: str = ""
+    kinds: Kinds = field(default_factory=Kinds, compare=False)
 
     def integer(self, name: str, default: int) -> int:
         return self.attrs[name].i if name in self.attrs else default
@@ -58,8 +60,15 @@ class SourceNode(Operands):
     def dtype(self, name: str, default: DType | None = None) -> DType:
         if name not in self.attrs and default is not None:
             return default
+        return tensors.dtype_of(self._element_type(name))
+
+    def kind(self, name: str) -> str | None:
+        """What narrower type the attribute names, if it does."""
+        return tensors.kind_of(self._element_type(name))
+
+    def _element_type(self, name: str) -> int:
         named = self.text(name, "")  # as the first version of Cast has it
-        return tensors.dtype_of(pb.TensorProto.DataType.Value(named) if named else self.integer(name, 0))
+        return pb.TensorProto.DataType.Value(named) if named else self.integer(name, 0)
 
     def renamed(self, **names: str) -> SourceNode:
         """The node with attributes under the names that another operator has for them."""
@@ -79,6 +88,10 @@ class SourceNode(Operands):
         if attribute.HasField("sparse_tensor"):
             return tensors.dense_of(attribute.sparse_tensor, self.folder)
         return tensors.array_of(attribute.t, self.folder)
+
+    def tensor_kind(self, name: str) -> str | None:
+        """What narrower type the tensor of an attribute is of, if it is there and is."""
+        return tensors.kind_of(self.attrs[name].t.data_type) if name in self.attrs else None
 
     def wants(self, output: int) -> bool:
         """Whether something may read the output of this number."""

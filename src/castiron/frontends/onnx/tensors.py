@@ -10,7 +10,9 @@ import numpy as np
 
 from castiron.errors import ModelError
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
+from castiron.frontends.narrow import INTEGERS
 from castiron.ir import Dim, DType, symbol
+from castiron.ops.narrow import numbers
 
 #: The symbol of an unknown first dimension.
 BATCH = "batch"
@@ -21,7 +23,7 @@ RANK_LIMIT = 64
 #: A sparse constant stands for no more elements than this.
 DENSE_LIMIT = 1 << 26
 
-#: By type: castiron's type (16-bit floats are widened), the type of the stored bytes, the list of values.
+#: By type: castiron's type (narrow ones are widened), the type of the stored bytes, the list of values.
 _TYPES: dict[int, tuple[DType, str, str]] = {
     pb.TensorProto.FLOAT: (DType.F32, "<f4", "float_data"),
     pb.TensorProto.DOUBLE: (DType.F64, "<f8", "double_data"),
@@ -36,7 +38,29 @@ _TYPES: dict[int, tuple[DType, str, str]] = {
     pb.TensorProto.UINT32: (DType.U32, "<u4", "uint64_data"),
     pb.TensorProto.UINT64: (DType.U64, "<u8", "uint64_data"),
     pb.TensorProto.BOOL: (DType.BOOL, "?", "int32_data"),
+    pb.TensorProto.FLOAT8E4M3FN: (DType.F32, "u1", "int32_data"),
+    pb.TensorProto.FLOAT8E4M3FNUZ: (DType.F32, "u1", "int32_data"),
+    pb.TensorProto.FLOAT8E5M2: (DType.F32, "u1", "int32_data"),
+    pb.TensorProto.FLOAT8E5M2FNUZ: (DType.F32, "u1", "int32_data"),
+    pb.TensorProto.FLOAT8E8M0: (DType.F32, "u1", "int32_data"),
+    pb.TensorProto.FLOAT4E2M1: (DType.F32, "u1", "int32_data"),
+    pb.TensorProto.INT4: (DType.I8, "u1", "int32_data"),
+    pb.TensorProto.UINT4: (DType.U8, "u1", "int32_data"),
+    pb.TensorProto.INT2: (DType.I8, "u1", "int32_data"),
+    pb.TensorProto.UINT2: (DType.U8, "u1", "int32_data"),
 }
+
+#: By type: what narrower type its values are rounded or cut to.
+_KINDS: dict[int, str] = {
+    pb.TensorProto.FLOAT16: "f16", pb.TensorProto.BFLOAT16: "bf16", pb.TensorProto.FLOAT8E4M3FN: "f8e4m3fn",
+    pb.TensorProto.FLOAT8E4M3FNUZ: "f8e4m3fnuz", pb.TensorProto.FLOAT8E5M2: "f8e5m2",
+    pb.TensorProto.FLOAT8E5M2FNUZ: "f8e5m2fnuz", pb.TensorProto.FLOAT8E8M0: "f8e8m0",
+    pb.TensorProto.FLOAT4E2M1: "f4e2m1", pb.TensorProto.INT4: "i4", pb.TensorProto.UINT4: "u4",
+    pb.TensorProto.INT2: "i2", pb.TensorProto.UINT2: "u2",
+}
+
+#: How many bits an element of a packed type has, the first in the lowest of a byte.
+_PACKED = {"f4e2m1": 4, **INTEGERS}
 
 
 def dtype_of(number: int) -> DType:
@@ -44,6 +68,11 @@ def dtype_of(number: int) -> DType:
     if number not in _TYPES:
         raise ModelError(f"tensors of type {type_name(number)} are not supported")
     return _TYPES[number][0]
+
+
+def kind_of(number: int) -> str | None:
+    """What narrower type values of ONNX's type of that number are rounded or cut to."""
+    return _KINDS.get(number)
 
 
 def type_name(number: int) -> str:
@@ -82,7 +111,8 @@ def array_of(tensor: pb.TensorProto, folder: Path | None) -> np.ndarray:
     shape = tuple(tensor.dims)
     if len(shape) > RANK_LIMIT or any(dim < 0 for dim in shape):
         raise ModelError(f"the constant {tensor.name!r} has the shape {list(shape)[:RANK_LIMIT]}")
-    size = math.prod(shape)
+    kind = kind_of(tensor.data_type)
+    size = -(-math.prod(shape) * _PACKED[kind] // 8) if kind in _PACKED else math.prod(shape)
     if tensor.data_location == pb.TensorProto.EXTERNAL:
         elements = _external(tensor, np.dtype(stored), size, folder)
     elif tensor.HasField("raw_data"):
@@ -94,13 +124,27 @@ def array_of(tensor: pb.TensorProto, folder: Path | None) -> np.ndarray:
         values = getattr(tensor, field)
         if len(values) != size:
             raise ModelError(f"the constant {tensor.name!r} of {size} elements holds {len(values)} values")
-        if stored in ("<f2", "<u2") and field == "int32_data" and dtype == DType.F32:
-            elements = np.array(values, np.int64).astype("<u2").view(stored)
+        if kind is not None:
+            elements = np.array(values, np.int64).astype(f"<u{np.dtype(stored).itemsize}").view(stored)
         else:
             elements = np.array(values, np.int64 if field == "int32_data" else dtype.numpy)
-    if tensor.data_type == pb.TensorProto.BFLOAT16:  # the upper half of a float32
-        elements = (elements.astype("<u4") << 16).view("<f4")
+    elements = _widened(elements, kind)[:math.prod(shape)]
     return elements.astype(dtype.numpy, copy=False).reshape(shape)
+
+
+def _widened(elements: np.ndarray, kind: str | None) -> np.ndarray:
+    """The numbers of stored elements of a narrow type, with what fills the last byte; others as they are."""
+    if kind is None or elements.dtype.kind == "f":
+        return elements
+    if kind == "bf16":  # the upper half of a float32
+        return (elements.astype("<u4") << 16).view("<f4")
+    if kind in _PACKED:
+        bits = _PACKED[kind]
+        elements = (elements[:, None] >> np.arange(0, 8, bits, dtype=np.uint8) & ((1 << bits) - 1)).reshape(-1)
+    if kind not in INTEGERS:
+        return numbers(kind)[elements]
+    top = 1 << INTEGERS[kind] - 1
+    return elements if kind[0] == "u" else (elements.astype(np.int8) ^ top) - top
 
 
 def dense_of(sparse: pb.SparseTensorProto, folder: Path | None) -> np.ndarray:

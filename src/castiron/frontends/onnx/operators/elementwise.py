@@ -146,12 +146,14 @@ def clip(node: SourceNode, x: Value, low: Value | None = None, high: Value | Non
 
 @converts("Cast")
 def cast(node: SourceNode, x: Value) -> Value:
-    return F.cast(x, dtype=node.dtype("to"))
+    return node.kinds.cast(x, node.dtype("to"), node.kind("to"), node.flag("saturate", True),
+                           node.text("round_mode", "up"))
 
 
 @converts("CastLike")
 def cast_like(node: SourceNode, x: Value, like: Value) -> Value:
-    return F.cast(x, dtype=like.type.dtype)
+    return node.kinds.cast(x, like.type.dtype, node.kinds.of(like), node.flag("saturate", True),
+                           node.text("round_mode", "up"))
 
 
 @converts("BitCast")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.narrow import bounds
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.contract import matrix_product
 from castiron.frontends.onnx.operators.table import converts
@@ -29,15 +30,22 @@ def _spread(parameter: Value, x: Value, node: SourceNode) -> Value:
     return F.gather(parameter, constant(np.arange(size) // block), axis=axis)
 
 
-def _bounds(dtype: DType) -> tuple[float, float]:
+def _bounds(dtype: DType, kind: str | None = None) -> tuple[float, float]:
+    if kind is not None:
+        return tuple(map(float, bounds(kind)))
     info = np.iinfo(dtype.numpy)
     return float(info.min), float(info.max)
 
 
-def quantized(x: Value, scale: Value, zero: Value | None, dtype: DType) -> Value:
+def quantized(x: Value, scale: Value, zero: Value | None, dtype: DType, kind: str | None = None) -> Value:
     """round(x / scale) + zero, halves to even, within the bounds of the type."""
-    low, high = _bounds(dtype)
-    steps = F.round(F.div(x, scale))
+    return _steps(F.div(x, scale), zero, dtype, kind)
+
+
+def _steps(x: Value, zero: Value | None, dtype: DType, kind: str | None = None) -> Value:
+    """round(x) + zero, halves to even, within the bounds of the type."""
+    low, high = _bounds(dtype, kind)
+    steps = F.round(x)
     if zero is not None:
         steps = F.add(steps, F.cast(zero, dtype=x.type.dtype))
     return F.cast(F.minimum(F.maximum(steps, low), high), dtype=dtype)
@@ -45,18 +53,36 @@ def quantized(x: Value, scale: Value, zero: Value | None, dtype: DType) -> Value
 
 @converts("QuantizeLinear")
 def quantize_linear(node: SourceNode, x: Value, scale: Value, zero: Value | None = None) -> Value:
-    dtype = zero.type.dtype if zero is not None else (
-        node.dtype("output_dtype") if node.integer("output_dtype", 0) else DType.U8)
-    x = x if x.type.dtype.is_float else F.cast(x, dtype=DType.F32)
-    scale = _spread(scale, x, node)
-    return quantized(x, scale, None if zero is None else _spread(zero, x, node), dtype)
+    """x / scale in the type of both, or that named by ``precision``; to integers or narrow floats."""
+    kinds = node.kinds
+    if zero is not None:
+        dtype, kind = zero.type.dtype, kinds.of(zero)
+    elif node.integer("output_dtype", 0):
+        dtype, kind = node.dtype("output_dtype"), node.kind("output_dtype")
+    else:
+        dtype, kind = DType.U8, None
+    narrow = node.kind("precision") if node.integer("precision", 0) else kinds.common((x, scale))
+    wide = node.dtype("precision") if node.integer("precision", 0) else DType.F32
+    x, scale = (v if v.type.dtype.is_float else F.cast(v, dtype=wide) for v in (x, _spread(scale, x, node)))
+    if x.type.dtype != scale.type.dtype:
+        x = F.cast(x, dtype=scale.type.dtype)
+    quotient = kinds.rounded(F.div(x, scale), narrow)
+    if dtype.is_float:
+        return kinds.cast(quotient, dtype, kind, node.flag("saturate", True))
+    return kinds.mark(_steps(quotient, None if zero is None else _spread(zero, x, node), dtype, kind), kind)
 
 
 @converts("DequantizeLinear")
 def dequantize_linear(node: SourceNode, x: Value, scale: Value, zero: Value | None = None) -> Value:
-    wide = x if zero is None else F.sub(F.cast(x, dtype=DType.I32),
-                                        F.cast(_spread(zero, x, node), dtype=DType.I32))
-    return F.mul(F.cast(wide, dtype=scale.type.dtype), _spread(scale, x, node))
+    """(x - zero) · scale, rounded once to the scale's type or that named by ``output_dtype``."""
+    kinds, named = node.kinds, node.integer("output_dtype", 0)
+    dtype, kind = (node.dtype("output_dtype"), node.kind("output_dtype")) if named else (
+        scale.type.dtype, kinds.of(scale))
+    if zero is not None and not x.type.dtype.is_float:
+        zero = _spread(zero, x, node)
+        x = F.sub(F.cast(x, dtype=DType.I32), F.cast(zero, dtype=DType.I32))
+    y = F.mul(F.cast(x, dtype=scale.type.dtype), _spread(scale, x, node))
+    return kinds.cast(y, dtype, kind) if named or kind else y
 
 
 @converts("DynamicQuantizeLinear")
