@@ -32,8 +32,8 @@ from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_resu
 from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "product.h", "gemm.h", "gemm_column.h", "window.h", "conv.h",
-           "winograd.h", "hash.h", "trees.h")
+HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "gemm.h", "gemm_column.h", "window.h",
+           "conv.h", "winograd.h", "hash.h", "trees.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -236,7 +236,8 @@ def instrs(body: Body | None, inputs: tuple[TensorType, ...]) -> list[Instr]:
     if body is None:
         return []
     types = body_types(body, inputs)[len(inputs):]
-    return [Instr(i.op, i.operands, t.dtype.value) for i, t in zip(body.instrs, types, strict=True)]
+    names = [f"{i.op}_{dict(i.attrs)['format']}" if i.op == "round_to" else i.op for i in body.instrs]
+    return [Instr(name, i.operands, t.dtype.value) for name, i, t in zip(names, body.instrs, types, strict=True)]
 
 
 def _map(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
