@@ -47,11 +47,13 @@ def _folded(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None
 
 
 def _dims(node: Node, operands: tuple[Value, ...]) -> Value | None:
-    """The node's result if free dimensions, and nothing else, decide it."""
+    """The node's result if dimensions, and nothing else, decide it."""
     type = node.types[0]
-    if len(node.types) != 1 or not type.dtype.is_integer:
+    if len(node.types) != 1 or not type.dtype.is_integer or all(v.constant is not None for v in operands):
         return None
     elements = dims_of(Value(replace(node, inputs=operands)))
-    if elements is None or not any(isinstance(e, Expr) for e in elements.flat):
+    if elements is None:
         return None
+    if not any(isinstance(e, Expr) for e in elements.flat):
+        return constant(elements.astype(type.dtype.numpy))
     return F.dims(values=tuple(elements.flat), shape=type.shape, dtype=type.dtype)

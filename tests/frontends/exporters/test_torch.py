@@ -11,7 +11,7 @@ from castiron import Selection, frontends, passes
 from castiron.ir import symbol
 from compiled import NATIVE, Compiled
 
-FOLDER = Path(__file__).parent / "torch"
+FOLDER = Path(__file__).parent / "written_by_torch"
 FILES = {path.name.removesuffix(".onnx").replace(".", "_"): path for path in sorted(FOLDER.glob("*.onnx"))}
 
 #: Free dimensions that can't be any number: an image that is halved and doubled again.

@@ -1,7 +1,8 @@
 """Writes the models of ``torch_models`` with PyTorch's exporters, and what PyTorch computes for two sets of inputs.
 
 ``python tests/frontends/exporters/write_torch.py`` in an environment with torch, onnx and onnxscript leaves them in
-``torch/``. What exporters note of their sources is left out, and weights and inputs have few bits and so compress.
+``written_by_torch/``. What exporters note of their sources is left out, and weights and inputs have few bits and so
+compress.
 """
 
 import sys
@@ -12,7 +13,7 @@ import onnx
 import torch
 from torch_models import MODELS, Model
 
-FOLDER = Path(__file__).parent / "torch"
+FOLDER = Path(__file__).parent / "written_by_torch"
 
 
 def module(model: Model) -> torch.nn.Module:
