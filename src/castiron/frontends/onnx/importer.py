@@ -10,8 +10,8 @@ from pathlib import Path
 
 from castiron.errors import CastironError, ModelError, ShapeError
 from castiron.frontends.feeds import Feed, Sizes, fixed_value
-from castiron.frontends.nesting import DEPTH_LIMIT, NESTING_LIMIT, Nesting
 from castiron.frontends.narrow import Kinds
+from castiron.frontends.nesting import DEPTH_LIMIT, NESTING_LIMIT, Nesting
 from castiron.frontends.onnx import tensors
 from castiron.frontends.onnx.narrow import settled
 from castiron.frontends.onnx.nodes import STANDARD, SourceNode, parsed

@@ -34,7 +34,7 @@ def settled(node: SourceNode, operands: Sequence[Result | None], results: Sequen
 
     A result is of the type of the first operand with its element type, unless the node names the type.
     """
-    if node.op in SAY or not node.kinds and node.op not in TELL | set(NAMED):
+    if node.op in SAY or (not node.kinds and node.op not in TELL | set(NAMED)):
         return tuple(results)
     return tuple(_settled(node, operands, v) if isinstance(v, Value) else v for v in results)
 

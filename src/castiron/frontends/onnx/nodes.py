@@ -38,7 +38,8 @@ class SourceNode(Operands):
         return self.attrs[name].i if name in self.attrs else default
 
     def number(self, name: str, default: float) -> float:
-        return self.attrs[name].f if name in self.attrs else default
+        """An attribute's value, which is a float of 32 bits; so is the default."""
+        return self.attrs[name].f if name in self.attrs else float(np.float32(default))
 
     def flag(self, name: str, default: bool = False) -> bool:
         return bool(self.integer(name, int(default)))

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.narrow import INTEGERS
+from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.ir import Dim, DType, symbol
 from castiron.ops.narrow import numbers
 

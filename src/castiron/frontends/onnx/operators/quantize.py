@@ -87,10 +87,12 @@ def dequantize_linear(node: SourceNode, x: Value, scale: Value, zero: Value | No
 
 @converts("DynamicQuantizeLinear")
 def dynamic_quantize_linear(node: SourceNode, x: Value) -> tuple[Value, Value, Value]:
-    """To the range of x itself, which is made to include 0."""
+    """To the range of x itself, which is made to include 0. The scale of nothing but zeros is 1, as onnxruntime has
+    it."""
     low = F.minimum(F.reduce_min(x), 0.0)
     high = F.maximum(F.reduce_max(x), 0.0)
-    scale = F.div(F.sub(high, low), 255.0)
+    width = F.sub(high, low)
+    scale = F.select(F.equal(width, 0.0), 1.0, F.div(width, 255.0))
     zero = F.round(F.maximum(F.minimum(F.div(F.neg(low), scale), 255.0), 0.0))
     zero = F.cast(zero, dtype=DType.U8)
     return quantized(x, scale, zero, DType.U8), scale, zero
