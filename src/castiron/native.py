@@ -116,7 +116,7 @@ class Runner:
                     library.call(self._first + i, table, values, 0, tiles(step, symbols))
             for measured in program.measured if stage < len(program.pauses) else ():
                 if measured.step == end:
-                    interp.measure(symbols, measured.symbol, int(self._fetch(measured.buffer, arrays, symbols)))
+                    interp.measure(symbols, measured.symbol, self._fetch(measured.buffer, arrays, symbols).item())
             begin = end
 
     def _place(self, stage: int, table: np.ndarray, arrays: dict[int, np.ndarray], symbols: Mapping[str, int],

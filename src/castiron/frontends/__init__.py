@@ -10,7 +10,7 @@ import numpy as np
 
 from castiron.errors import ModelError
 from castiron.frontends import graphdef, keras, onnx, savedmodel
-from castiron.ir import Dim, Graph, TensorType, verify, with_measured
+from castiron.ir import Dim, Graph, TensorType, verify
 
 #: The formats, in the order in which they are tried. Each has ``FORMAT`` (its name), ``DESCRIPTION``,
 #: ``matches(path) -> bool`` (cheap, never raises for readable files), ``signatures(path)``, what the file
@@ -60,6 +60,5 @@ def load(path: Path, selection: Selection = WHOLE) -> Graph:
     graph = detect(path).load(path, signature=selection.signature, inputs=selection.inputs or None,
                               outputs=selection.outputs or None, fixed=selection.fixed or None,
                               dims=selection.dims or None)
-    graph = with_measured(graph)
     verify(graph)
     return graph

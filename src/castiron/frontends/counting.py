@@ -10,6 +10,8 @@ from castiron.errors import ModelError
 from castiron.frontends.operands import Operands
 from castiron.ir import Dim, DType, Expr, Value, ceil_div, constant, greatest, maximum, minimum
 from castiron.ops import F
+from castiron.ops.sizes import range_of
+from castiron.ops.symbolic import known
 
 #: A constant that repeats one value, or counts, may have this many elements; files hold all others in full.
 SPLAT_LIMIT = 1 << 26
@@ -38,7 +40,9 @@ def dim_value(dim: Dim, dtype: DType = DType.I32) -> Value:
 
 def range_(node: Operands, start: Value, limit: Value, delta: Value) -> Value:
     """start, start + delta, … before ``limit``."""
-    bounds = [node.known(v, what) for v, what in ((start, "the start"), (limit, "the limit"), (delta, "the delta"))]
+    bounds = [known(v) for v in (start, limit, delta)]
+    if any(b is None for b in bounds):
+        return range_of(*(F.reshape(v, shape=()) for v in (start, limit, delta)))
     first, last, step = (b[()] for b in bounds)
     if not any(isinstance(b, Expr) for b in (first, last, step)):
         size = max(0, math.ceil((last.item() - first.item()) / step.item()))

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 from castiron.ir.cut import resized
 from castiron.ir.dims import Expr, Measured, symbol
 from castiron.ir.graph import Graph, Node, Value, toposort
 
+#: Constants of more elements are not compared.
+SMALL = 64
+
+_FIRST: WeakValueDictionary[tuple, Node] = WeakValueDictionary()
+
 
 def measured(count: Value, stem: str) -> Expr:
-    """The dimension that an i64 scalar gives, which is never below 0. Equal for equal scalars; ``stem`` is what it
-    will be called."""
+    """The dimension that an i64 scalar gives, which is never below 0. Equal for scalars that are computed alike;
+    ``stem`` is what it will be called."""
+    count = Value(_first(count.node), count.index)
     return Expr({(Measured(f"{stem}_{count.node.serial}_{count.index}", count),): 1})
+
+
+def _first(node: Node) -> Node:
+    """The first node that was made of those that compute the same as this one."""
+    for inner in toposort([node]):
+        if "_first" not in vars(inner):
+            vars(inner)["_first"] = _FIRST.setdefault(_key(inner), inner)
+    return vars(node)["_first"]
+
+
+def _key(node: Node) -> tuple:
+    """Equal for nodes that compute the same, as far as that is seen."""
+    array = node.attrs.get("value") if node.op == "constant" else None
+    if node.op == "input" or node.bodies or (array is not None and array.size > SMALL):
+        return (node.serial,)
+    attrs = array.tobytes() if array is not None else repr(sorted(node.attrs.items()))
+    return node.op, node.types, attrs, tuple((vars(v.node)["_first"].serial, v.index) for v in node.inputs)
 
 
 def sources(node: Node) -> list[Node]:

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.errors import ShapeError
-from castiron.ir import Dim, DType, Expr, Graph, Node, TensorType, Value, constant, placeholder, toposort
+from castiron.ir import Dim, DType, Expr, Graph, Node, TensorType, Value, ancestors, constant, placeholder, sources
 from castiron.ops.base import Example, F, Op, apply, normalize_axis
 
 #: What stands for the number of iterations where only a condition ends a loop.
@@ -181,8 +181,8 @@ def _loop(trips: Value, index: Value, values: list[tuple[Value, Value, Value]], 
     initial, carried, after = zip(*values, strict=True)
     own = (index, *carried)
     inside = {v.node for v in own}
-    for node in toposort(v.node for v in after):
-        if any(v.node in inside for v in node.inputs):
+    for node in ancestors(v.node for v in after):
+        if any(source in inside for source in sources(node)):
             inside.add(node)
     captured: dict[Value, Value] = {}
     body = _body("body", own, after, inside.__contains__, captured)
@@ -221,7 +221,10 @@ def _body(name: str, own: Sequence[Value], outputs: Sequence[Value], is_inside: 
             return value
         return captured.setdefault(value, placeholder(f"x{len(captured)}", value.type))
 
-    for node in filter(is_inside, toposort(v.node for v in outputs)):
+    for node in filter(is_inside, ancestors(v.node for v in outputs)):
+        if any(is_inside(source) for source in sources(node)[len(node.inputs):]):
+            raise ShapeError(f"data decide the size of {node.types[0]!r} anew each time that a loop's or branch's body "
+                             "runs")
         inner = replace(node, inputs=tuple(map(reached, node.inputs))) if node.inputs else node
         new.update(zip(node.results, inner.results, strict=True))
     return Graph(name, named(own), {str(k): reached(v) for k, v in enumerate(outputs)})

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.errors import ShapeError
-from castiron.ir import DType, TensorType, Value
+from castiron.ir import Dim, DType, TensorType, Value
 from castiron.ops.base import Example, F, Op, normalize_axis, same_dtype
 from castiron.ops.scalar import INTEGERS
 
@@ -65,8 +65,8 @@ class TopK(Op):
                           Example((np.round(_X),), {"k": 7}, batched=(0,)), Example((_TIES,), {"k": 11}),
                           Example((INTEGERS[0] % 5,), {"k": 3}, batched=(0,)), Example((_X,), {"k": 0}, batched=(0,)))
 
-    def infer(self, x: TensorType, *, k: int) -> tuple[TensorType, TensorType]:
-        if not x.rank or k < 0 or (isinstance(x.shape[-1], int) and k > x.shape[-1]):
+    def infer(self, x: TensorType, *, k: Dim) -> tuple[TensorType, TensorType]:
+        if not x.rank or (isinstance(k, int) and (k < 0 or (isinstance(x.shape[-1], int) and k > x.shape[-1]))):
             raise ShapeError(f"top_k of {x!r}: there are no {k} elements along the last axis")
         best = x.with_shape((*x.shape[:-1], k))
         return best, best.with_dtype(DType.I32)
@@ -75,7 +75,7 @@ class TopK(Op):
         indices = ArgSort().eval(x, axis=-1, descending=True)[..., :k].copy()
         return np.take_along_axis(x, indices, -1), indices
 
-    def lower(self, x: Value, *, k: int) -> tuple[Value, Value]:
+    def lower(self, x: Value, *, k: Dim) -> tuple[Value, Value]:
         rank = x.type.rank
         indices = F.slice(F.argsort(x, descending=True), starts=(0,) * rank, sizes=(*x.type.shape[:-1], k),
                           steps=(1,) * rank)

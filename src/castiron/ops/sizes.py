@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.errors import ShapeError
-from castiron.ir import Dim, DType, Expr, TensorType, Value, constant, measured, product
+from castiron.ir import Dim, DType, Expr, TensorType, Value, constant, maximum, measured, minimum, product
 from castiron.ops.base import Example, F, Op, normalize_axis
 from castiron.ops.symbolic import dims_of, known
 
@@ -217,10 +217,12 @@ def suppressed(boxes: Value, scores: Value, limit: Value, overlap: Value, least:
 
 
 def non_max_suppression(boxes: Value, scores: Value, limit: Value, overlap: Value, least: Value,
-                        most: Dim | None = None, name: str = "selected") -> Value:
+                        name: str = "selected") -> Value:
     """[item, class, box] (i64 [n, 3]) of what non-maximum suppression chooses among f32 boxes [items, boxes, 4] by
-    their scores [items, classes, boxes]: at most ``limit`` (i64[]) a class, which is never more than ``most``."""
-    most = scores.type.shape[2] if most is None else most
+    their scores [items, classes, boxes]: at most ``limit`` (i64[]) a class."""
+    known_limit = dims_of(limit)
+    most = scores.type.shape[2] if known_limit is None else minimum(
+        maximum(known_limit.item(), 0), scores.type.shape[2])
     chosen = suppressed(boxes, scores, limit, overlap, least, most)
     flat = F.reshape(chosen, shape=(chosen.type.size,))
     place = places(F.greater_equal(flat, 0), name)
@@ -242,9 +244,38 @@ def range_of(start: Value, limit: Value, delta: Value, name: str = "range") -> V
     return F.add(start, F.mul(F.cast(_count_up(n), dtype=dtype), delta))
 
 
+def distance(first: Value, last: Value) -> int | None:
+    """By how much one scalar is above another, if it is computed from it by adding known numbers."""
+    (start, before), (end, behind) = _offset(first), _offset(last)
+    return behind - before if start == end else None
+
+
+def _offset(place: Value) -> tuple[Value, int]:
+    """A place as another one and how far behind that it is."""
+    total = 0
+    while place.node.op in ("add", "sub", "cast", "reshape"):
+        base = place.node.inputs[0]
+        if place.node.op in ("add", "sub"):
+            step = place.node.inputs[1]
+            if dims_of(step) is None and place.node.op == "add":
+                base, step = step, base
+            offset = dims_of(step)
+            if offset is None or offset.size != 1 or not isinstance(offset.item(), int):
+                break
+            total += offset.item() * (1 if place.node.op == "add" else -1)
+        elif not base.type.dtype.is_integer or place.type.dtype != DType.I64 and place.node.op == "cast":
+            break
+        place = base
+    return place, total
+
+
 def cut_out(x: Value, axis: int, begin: Value | None, end: Value | None, step: int = 1, name: str = "slice") -> Value:
-    """x[begin:end:step] along an axis, as Python cuts it; bounds are i64 scalars, None is a missing one."""
+    """x[begin:end:step] along an axis, as Python cuts it; bounds are i64 scalars, None is a missing one. A slice whose
+    length is known is taken to lie in x."""
     axis = normalize_axis(axis, x.type.rank)
+    length = distance(begin, end) if step == 1 and begin is not None and end is not None else None
+    if length is not None and length > 0:
+        return F.gather(x, F.add(begin, constant(np.arange(length))), axis=axis)
     whole = _number(x.type.shape[axis])
     low, high = (constant(np.int64(0)), whole) if step > 0 else (constant(np.int64(-1)), F.sub(whole, 1))
 

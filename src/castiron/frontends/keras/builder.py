@@ -20,7 +20,7 @@ from castiron.frontends.keras.layers.operations.refused import REFUSED
 from castiron.frontends.keras.model import SHAPE_KEYS, Call, Layer, Model, Ref, named
 from castiron.frontends.keras.order import call_order
 from castiron.frontends.keras.weights import Names, Weights
-from castiron.ir import DType, Graph, Label, State, TensorType, Value, constant, placeholder, symbol
+from castiron.ir import DType, Graph, Label, State, TensorType, Value, constant, placeholder, symbol, with_measured
 
 #: Layers that compute something else in training.
 IN_TRAINING = ("AlphaDropout", "BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D",
@@ -170,7 +170,7 @@ class _Builder:
                 raise ModelError(f"{self._place}: {name!r} is an input or output and a state")
             inputs[name], outputs[name] = read, written
             states.append(State(name, name, np.zeros(read.type.shape, read.type.dtype.numpy)))
-        return Graph(self._model.name, inputs, outputs, self._labels, states=tuple(states))
+        return with_measured(Graph(self._model.name, inputs, outputs, self._labels, states=tuple(states)))
 
     # What layers ask for.
 

@@ -24,7 +24,7 @@ from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
 from castiron.frontends.text import Text, ends
-from castiron.ir import Dim, Expr, Graph, Node, TensorType, toposort
+from castiron.ir import Dim, Expr, Graph, Node, TensorType, ancestors, sources, with_measured
 
 FORMAT = "onnx"
 DESCRIPTION = "an ONNX model (.onnx)"
@@ -128,7 +128,7 @@ def _graph(title: str, importer: Importer, results: Mapping[str, Result]) -> Gra
     labels that depend on it."""
     results, vocabularies, columns = ends(results)
     outputs = values(results)
-    needed = set(toposort(value.node for value in outputs.values()))
+    needed = set(ancestors(value.node for value in outputs.values()))
     free = {symbol for node in needed for symbol in _symbols(node)}
     inputs = {}
     # What the outputs need first: others stay only for the dimensions that none of those gives.
@@ -138,14 +138,14 @@ def _graph(title: str, importer: Importer, results: Mapping[str, Result]) -> Gra
             free -= value.type.symbols
     known = {value.node for value in inputs.values()}
     dropped: set[Node] = set()
-    for node in toposort(label.value.node for label in importer.labels.values() if label.value):
-        if (node.op == "input" and node not in known) or any(v.node in dropped for v in node.inputs):
+    for node in ancestors(label.value.node for label in importer.labels.values() if label.value):
+        if (node.op == "input" and node not in known) or any(source in dropped for source in sources(node)):
             dropped.add(node)
     labels = {name: replace(label, value=None, why="needs an input that no output needs")
               if label.value and label.value.node in dropped else label for name, label in importer.labels.items()}
     listed = {name: value for name, value in importer.fed.items() if name in inputs}
     vocabularies |= {name: result.words.words for name, result in importer.found.items() if isinstance(result, Text)}
-    return Graph(title, listed, outputs, labels, vocabularies=vocabularies, columns=columns)
+    return with_measured(Graph(title, listed, outputs, labels, vocabularies=vocabularies, columns=columns))
 
 
 def _symbols(node: Node) -> Iterable[str]:

@@ -18,10 +18,15 @@ from castiron.ir import Dim, DType, TensorType, Value, constant, placeholder
 from castiron.ops import F
 from castiron.ops.base import normalize_axis
 from castiron.ops.loop import conditional, loop
+from castiron.ops.sizes import extent, size_of
 from castiron.ops.symbolic import known
 
 #: A loop whose carried values change their shapes is written out, if it has so few iterations.
 UNROLLED = 64
+
+
+#: More iterations than a bound that is meant has.
+MANY = 1 << 31
 
 
 def handles(name: str) -> Callable:
@@ -75,33 +80,36 @@ def loop_(importer: Importer, node: SourceNode, operands: list[Result], scope: S
                 raise
             stable, again, after = False, None, []
     endless = again is not None and _holds(again) and _holds(going)
+    if not stable and count is not None and trips is None:
+        raise ModelError("the values that the loop carries change their shapes, and how often it runs depends on what "
+                         "is fed")
     if not stable:
         return _unrolled(importer, trips, going, initial, step)
     stacked = [v.type for v in _tensors(after[carried:])]
-    if stacked and not endless:
-        if isinstance(trips, int) and trips <= UNROLLED:
-            return _unrolled(importer, trips, going, initial, step)
-        raise ModelError("how many results the loop stacks depends on a condition; it must be known when the model is "
-                         "compiled")
-    if stacked and trips is None:
-        raise ModelError("how often the loop runs depends on what is fed; as it stacks results, it must be known when "
-                         "the model is compiled")
+    if stacked and trips is None and count is not None:
+        trips = size_of(F.maximum(F.cast(count, dtype=DType.I64), 0), "trips")
+    if stacked and (trips is None or (isinstance(trips, int) and trips > MANY)):
+        raise ModelError("nothing bounds how many results the loop stacks; give it a number of iterations")
     buffers = [_zeros((trips, *type.shape), type.dtype) for type in stacked]
+    counted = [constant(np.int64(0))] if stacked and not endless else []
 
     def body_of(i: Value, values: Sequence[Value]) -> tuple[Value, ...]:
         with importer.inside():
             condition, *new = step(i, constant(np.True_) if endless else values[0], values[start:start + carried])
         written = [F.update(buffer, i, part) for buffer, part
-                   in zip(values[start + carried:], new[carried:], strict=True)]
-        return (*([] if endless else [condition]), *new[:carried], *written)
+                   in zip(values[start + carried:], new[carried:], strict=False)]
+        return (*([] if endless else [condition]), *new[:carried], *written, *(F.add(i, 1) for _ in counted))
 
     start = 0 if endless else 1
-    values = (*([] if endless else [going]), *initial, *buffers)
+    values = (*([] if endless else [going]), *initial, *buffers, *counted)
     if not values:
         return ()
     results = loop(trips if trips is not None else count, values, body_of,
                    None if endless else lambda i, values: values[0])
-    return results[start:]
+    if not counted:
+        return results[start:]
+    *rest, done = results[start:]
+    return (*rest[:carried], *(extent(buffer, done, "iterations") for buffer in rest[carried:]))
 
 
 def _unrolled(importer: Importer, trips: Dim | None, going: Value, values: Sequence[Result],

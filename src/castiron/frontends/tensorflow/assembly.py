@@ -11,7 +11,7 @@ from castiron.frontends.results import DEAD, Missing, Result, Results, Unranked,
 from castiron.frontends.tensorflow.arrays import ArrayHandle
 from castiron.frontends.tensorflow.importer import Importer
 from castiron.frontends.tensorflow.lists import TensorList
-from castiron.ir import Expr, Graph, Label, Node, State, Value, toposort
+from castiron.ir import Expr, Graph, Label, Node, State, Value, ancestors, sources, toposort, with_measured
 
 #: Assigned variables may show others that are assigned; so often at most.
 ROUNDS = 8
@@ -49,7 +49,7 @@ def assemble(name: str, importer: Importer, results: Mapping[str, Result]) -> Gr
     outputs = values(results)
     kept = _kept_states(importer, outputs)
     new = values({variable: importer.current[variable] for variable in kept})
-    needed = set(toposort(value.node for value in (*outputs.values(), *new.values())))
+    needed = set(ancestors(value.node for value in (*outputs.values(), *new.values())))
     for key, value in importer.unlisted.items():
         if value.node in needed:
             raise ModelError(f"the outputs need the placeholder {key!r}, which is not among the inputs")
@@ -71,11 +71,11 @@ def assemble(name: str, importer: Importer, results: Mapping[str, Result]) -> Gr
     dropped = {value.node: key for key, value in (*importer.fed.items(), *importer.unlisted.items(),
                                                   *((k, v) for k, v in importer.read.items() if v.node.op == "input"))
                if value not in listed}
-    for node in toposort(label.value.node for label in importer.labels.values() if label.value):
-        if node not in dropped and (source := next((v.node for v in node.inputs if v.node in dropped), None)):
+    for node in ancestors(label.value.node for label in importer.labels.values() if label.value):
+        if node not in dropped and (source := next((n for n in sources(node) if n in dropped), None)):
             dropped[node] = dropped[source]
     labels = {key: _without(label, dropped) for key, label in importer.labels.items()}
-    return Graph(name, fed, outputs, labels, states=tuple(states))
+    return with_measured(Graph(name, fed, outputs, labels, states=tuple(states)))
 
 
 def _without(label: Label, dropped: Mapping[Node, str]) -> Label:

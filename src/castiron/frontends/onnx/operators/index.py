@@ -10,7 +10,7 @@ from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.shape import part
 from castiron.frontends.onnx.operators.table import converts
 from castiron.ir import DType, Value, constant
-from castiron.ops import F
+from castiron.ops import F, sizes
 from castiron.ops.base import normalize_axis
 
 
@@ -70,8 +70,7 @@ def scatter_elements(node: SourceNode, x: Value, indices: Value, updates: Value)
 @converts("OneHot")
 def one_hot(node: SourceNode, indices: Value, depth: Value, values: Value) -> Value:
     """The second of two values at the index, counted from the end if it is negative, elsewhere the first."""
-    size = node.known(depth, "the depth").item()
-    size = int(size) if isinstance(size, float) else size
+    size, = node.sizes(F.cast(depth, dtype=DType.I64), "classes")
     dims = indices.type.shape
     axis = node.integer("axis", -1)
     axis = normalize_axis(axis, len(dims) + 1)
@@ -85,39 +84,33 @@ def one_hot(node: SourceNode, indices: Value, depth: Value, values: Value) -> Va
 
 @converts("Compress")
 def compress(node: SourceNode, x: Value, condition: Value) -> Value:
-    """The slices along an axis, or the elements, for which a condition holds that is known."""
-    kept = np.flatnonzero(node.known(condition, "the condition")).astype(np.int64)
-    if "axis" not in node.attrs:
-        x = F.reshape(x, shape=(x.type.size,))
-    return F.gather(x, constant(kept), axis=node.integer("axis", 0))
+    """The slices along an axis, or the elements, for which a condition holds."""
+    return sizes.compress(x, condition, node.integer("axis", 0) if "axis" in node.attrs else None)
 
 
 @converts("NonZero")
 def non_zero(node: SourceNode, x: Value) -> Value:
-    return constant(np.stack(np.nonzero(node.known(x, "which elements are zero"))).astype(np.int64))
+    return F.transpose(sizes.nonzero(x), perm=(1, 0))
 
 
 @converts("Unique")
 def unique(node: SourceNode, x: Value) -> tuple[Value, ...]:
-    """Of elements or slices that are known."""
-    array = node.known(x, "how many elements differ")
-    axis = node.integer("axis", 0) if "axis" in node.attrs else None
-    values, first, inverse, counts = np.unique(array, True, True, True, axis=axis)
-    inverse = inverse.ravel()
-    if not node.flag("sorted", True):
-        order = np.argsort(first)
-        values, first, counts = np.take(values, order, axis or 0), first[order], counts[order]
-        inverse = np.argsort(order)[inverse]
-    return (constant(np.ascontiguousarray(values)), *(constant(a.astype(np.int64)) for a in (first, inverse, counts)))
+    """Of elements, or of slices along an axis."""
+    axis = normalize_axis(node.integer("axis", 0), x.type.rank) if "axis" in node.attrs else 0
+    if "axis" not in node.attrs:
+        x = F.reshape(x, shape=(x.type.size,))
+    perm = (axis, *(a for a in range(x.type.rank) if a != axis))
+    values, *places = sizes.unique(F.transpose(x, perm=perm), node.flag("sorted", True))
+    return F.transpose(values, perm=tuple(np.argsort(perm).tolist())), *places
 
 
 @converts("TopK")
 def top_k(node: SourceNode, x: Value, k: Value | None = None) -> tuple[Value, Value]:
     """The k largest or smallest elements along an axis and their places, of equal ones the first."""
-    count = node.integer("k", 0) if k is None else node.ints(k, "k")[0]
+    count = node.integer("k", 0) if k is None else node.sizes(k, "best")[0]
     axis = normalize_axis(node.integer("axis", -1), x.type.rank)
     size = x.type.shape[axis]
-    if isinstance(size, int) and not 0 <= count <= size:
+    if isinstance(size, int) and isinstance(count, int) and not 0 <= count <= size:
         raise ModelError(f"there are no {count} elements along axis {axis} of {x.type!r}")
     perm = (*(a for a in range(x.type.rank) if a != axis), axis)
     moved = F.transpose(x, perm=perm)

@@ -6,7 +6,6 @@ _PATTERN = "compares strings with a pattern, and only the words that the model l
 _MAPS = "takes a map of any keys; feed a matrix, and cut the graph behind it (--input)"
 _RANDOM = "draws random numbers; export the model for inference"
 _TRAINING = "belongs to training; export the model for inference"
-_SIZES = "gives a result whose size depends on what is fed"
 _FILES = "decodes files; cut the graph behind it (--input)"
 
 #: By operator: why castiron doesn't compile it.
@@ -16,7 +15,6 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",
                      "Bernoulli"), _RANDOM),
     "ai.onnx.preview.training.Gradient": _TRAINING,
-    "NonMaxSuppression": _SIZES,
     "ImageDecoder": _FILES,
 }
 

@@ -11,7 +11,7 @@ from castiron.frontends.onnx.operators.resize import around
 from castiron.frontends.onnx.operators.shape import part, parts
 from castiron.frontends.onnx.operators.table import converts
 from castiron.ir import DType, Value, constant, exact_div
-from castiron.ops import F, apply
+from castiron.ops import F, apply, sizes
 
 
 @converts("MaxRoiPool")
@@ -128,3 +128,19 @@ def deform_conv(node: SourceNode, x: Value, w: Value, offset: Value, bias: Value
                                         parts(kernels, 3, [exact_div(outputs, groups)] * groups), strict=True)]
     y = F.reshape(F.concat(*results, axis=-1), shape=(n, *out, outputs))
     return F.transpose(y if bias is None else F.add(y, bias), perm=(0, 3, 1, 2))
+
+
+@converts("NonMaxSuppression")
+def non_max_suppression(node: SourceNode, boxes: Value, scores: Value, most: Value | None = None,
+                        overlap: Value | None = None, least: Value | None = None) -> Value:
+    """Boxes are two opposite corners, or with ``center_point_box`` a centre, a width and a height."""
+    if node.integer("center_point_box", 0):
+        centre, size = parts(boxes, 2, [2, 2])
+        half = F.mul(size, 0.5)
+        x, y, width, height = (v for pair in (centre, half) for v in parts(pair, 2, [1, 1]))
+        boxes = F.concat(F.sub(y, height), F.sub(x, width), F.add(y, height), F.add(x, width), axis=2)
+    limit = constant(np.int64(0)) if most is None else F.cast(F.reshape(most, shape=()), dtype=DType.I64)
+    overlap, least = (constant(np.float32(default)) if v is None else F.cast(F.reshape(v, shape=()), dtype=DType.F32)
+                      for v, default in ((overlap, 0), (least, -np.inf)))
+    boxes, scores = (F.cast(v, dtype=DType.F32) for v in (boxes, scores))
+    return sizes.non_max_suppression(boxes, scores, limit, overlap, least)

@@ -9,9 +9,10 @@ from castiron.frontends.counting import count_up, dim_value, interval, range_
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
 from castiron.frontends.text import Text, constant_text
-from castiron.ir import Dim, DType, Value, constant, exact_div, product
+from castiron.ir import Dim, DType, Expr, Value, constant, exact_div, product
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis
+from castiron.ops.sizes import cut_out
 
 #: Bounds of slices from here on stand for the end of an axis, however long that is.
 FAR = 10**9
@@ -51,7 +52,7 @@ def constant_of_shape(node: SourceNode, shape: Value) -> Value:
     value = np.zeros(1, np.float32) if value is None else value
     if value.size != 1:
         raise ModelError(f"fills a tensor with {value.size} values")
-    return F.broadcast_to(constant(value.reshape(())), shape=node.dims(shape, "the shape"))
+    return F.broadcast_to(constant(value.reshape(())), shape=node.sizes(shape, "filled"))
 
 
 @converts("Shape")
@@ -161,27 +162,42 @@ def part(x: Value, axis: int, start: Dim, size: Dim, step: int = 1) -> Value:
 @converts("Slice")
 def slice_(node: SourceNode, x: Value, starts: Value | None = None, ends: Value | None = None,
            axes: Value | None = None, steps: Value | None = None) -> Value:
-    begins = node.integers("starts") if starts is None else node.dims(starts, "where the slice begins")
-    stops = node.integers("ends") if ends is None else node.dims(ends, "where the slice ends")
+    begins = node.integers("starts") if starts is None else node.entries(starts)
+    stops = node.integers("ends") if ends is None else node.entries(ends)
     chosen = node.axes(axes)
     chosen = tuple(range(len(begins))) if chosen is None else chosen
     strides = (1,) * len(begins) if steps is None else node.ints(steps, "the steps")
     first, sizes, step = [0] * x.type.rank, list(x.type.shape), [1] * x.type.rank
     for begin, end, axis, stride in zip(begins, stops, chosen, strides, strict=True):
         axis = normalize_axis(axis, x.type.rank)
+        if isinstance(begin, Value) or isinstance(end, Value):
+            x = cut_out(x, axis, _place(_bound(begin, -stride)), _place(_bound(end, stride)), stride)
+            sizes[axis] = x.type.shape[axis]
+            continue
         first[axis], sizes[axis] = interval(_bound(begin, -stride), _bound(end, stride), stride, x.type.shape[axis])
         step[axis] = stride
     return F.slice(x, starts=tuple(first), sizes=tuple(sizes), steps=tuple(step))
 
 
-def _bound(place: Dim, direction: int) -> Dim | None:
+def _place(bound: Dim | Value | None) -> Value | None:
+    return bound if bound is None else F.cast(bound, dtype=DType.I64) if isinstance(bound, Value) else (
+        dim_value(bound, DType.I64))
+
+
+def _bound(place: Dim | Value, direction: int) -> Dim | Value | None:
     """A place, None for one as far away in a direction as an axis may reach."""
     return None if isinstance(place, int) and place * (1 if direction > 0 else -1) >= FAR else place
 
 
 @converts("Expand")
 def expand(node: SourceNode, x: Value, shape: Value) -> Value:
-    return F.broadcast_to(x, shape=broadcast(x.type.shape, node.dims(shape, "the shape")))
+    """A size that is not known when the model is compiled is 1 or that of x where x has more than one element."""
+    given, dims = list(node.sizes(shape, "expanded")), x.type.shape
+    for back in range(1, min(len(given), len(dims)) + 1):
+        own, entry = dims[-back], given[-back]
+        if isinstance(own, int) and own != 1 and isinstance(entry, Expr) and entry != own:
+            given[-back] = own
+    return F.broadcast_to(x, shape=broadcast(dims, tuple(given)))
 
 
 @converts("Tile")
@@ -193,7 +209,7 @@ def tile(node: SourceNode, x: Value, multiples: Value, axis: Value | None = None
         along = normalize_axis(int(node.known(axis, "the axis").item()), x.type.rank)
         count = int(node.known(multiples, "how often it is repeated").item())
         return F.tile(x, multiples=tuple(count if i == along else 1 for i in range(x.type.rank)))
-    return F.tile(x, multiples=node.dims(multiples, "the multiples"))
+    return F.tile(x, multiples=node.sizes(multiples, "repeated"))
 
 
 @converts("Pad", "com.microsoft.Pad")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count, count_up, dim_value, interval, is_inside, range_
+from castiron.frontends.counting import count_up, dim_value, interval, is_inside, range_
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant, exact_div
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis
+from castiron.ops.sizes import cut_out
 from castiron.ops.symbolic import dims_of
 
 #: No tensor has more axes than this.
@@ -133,31 +134,33 @@ def _parts(x: Value, axis: int, sizes: list) -> tuple[Value, ...]:
 
 @converts("Slice")
 def slice_(node: SourceNode, x: Value, begin: Value, size: Value) -> Value:
-    begins = _entries(begin)
+    begins = node.entries(begin)
     starts = tuple(0 if isinstance(start, Value) else start for start in begins)
-    wanted = node.dims(size, "the size")
+    wanted = node.entries(size)
     moving = {axis: start for axis, start in enumerate(begins) if isinstance(start, Value)}
-    if any(wanted[axis] == -1 for axis in moving):
-        raise ModelError("the size depends on what is fed; it must be known when the model is compiled")
-    sizes = tuple(dim if axis in moving else dim - start if size == -1 else size for axis, (dim, start, size)
-                  in enumerate(zip(x.type.shape, starts, wanted, strict=True)))
+    cut = {axis for axis, size in enumerate(wanted) if isinstance(size, Value) or (axis in moving and size == -1)}
+    sizes = tuple(dim if axis in moving or axis in cut else dim - start if size == -1 else size
+                  for axis, (dim, start, size) in enumerate(zip(x.type.shape, starts, wanted, strict=True)))
+    starts = tuple(0 if axis in cut else start for axis, start in enumerate(starts))
     x = F.slice(x, starts=starts, sizes=sizes, steps=(1,) * x.type.rank) if sizes != x.type.shape else x
     for axis, start in moving.items():
-        x = F.gather(x, F.add(start, _count(wanted[axis], start)), axis=axis)
+        if axis not in cut:
+            x = F.gather(x, F.add(start, count_up(wanted[axis], start.type.dtype)), axis=axis)
+    for axis in cut:
+        start, size = _place(begins[axis]), _place(wanted[axis])
+        rest = F.less(size, 0)
+        x = cut_out(x, axis, start, F.select(rest, dim_value(x.type.shape[axis], DType.I64), F.add(start, size)))
     return x
 
 
-def _count(size: Dim, like: Value) -> Value:
-    """0, 1, … size-1 in the type of a value; ModelError for a free size."""
-    if not isinstance(size, int):
-        raise ModelError(f"{size} elements from a place that depends on what is fed; give free dimensions sizes "
-                         "(--dim)")
-    return constant(count(size, like.type.dtype))
+def _place(entry: Dim | Value) -> Value:
+    """An element of a vector as a scalar."""
+    return F.cast(entry, dtype=DType.I64) if isinstance(entry, Value) else dim_value(entry, DType.I64)
 
 
 @converts("StridedSlice")
 def strided_slice(node: SourceNode, x: Value, begin: Value, end: Value, strides: Value) -> Value:
-    begins, ends = _entries(begin), _entries(end)
+    begins, ends = node.entries(begin), node.entries(end)
     steps = node.ints(strides, "the strides")
     masks = {name: node.integer(f"{name}_mask", 0)
              for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
@@ -165,6 +168,7 @@ def strided_slice(node: SourceNode, x: Value, begin: Value, end: Value, strides:
     given = sum(not (masks["new_axis"] | masks["ellipsis"]) >> i & 1 for i in entries)
     starts, sizes, step, result = [], [], [], []
     moving: dict[int, Value] = {}
+    cut: set[int] = set()
     for i in entries:
         has = {name: bool(mask >> i & 1) for name, mask in masks.items()}
         if has["ellipsis"]:
@@ -185,16 +189,17 @@ def strided_slice(node: SourceNode, x: Value, begin: Value, end: Value, strides:
         elif has["shrink_axis"]:
             start, size = begins[i] if is_inside(begins[i]) else dim + begins[i], 1
         elif isinstance(first, Value) or isinstance(last, Value):
-            length = _length(first, last, steps[i])
-            moving[len(sizes)] = F.add(first, _count(length, first))
-            start, size = 0, dim
-            result.append(length)
+            axis = len(sizes)
+            cut.add(axis)
+            x = cut_out(x, axis, *(None if v is None else _place(v) for v in (first, last)), steps[i])
+            start, size = 0, x.type.shape[axis]
+            result.append(size)
         else:
             start, size = interval(first, last, steps[i], dim)
             result.append(size)
         starts.append(start)
         sizes.append(size)
-        step.append(1 if has["shrink_axis"] or len(sizes) - 1 in moving else steps[i])
+        step.append(1 if has["shrink_axis"] or len(sizes) - 1 in moving.keys() | cut else steps[i])
     whole = x.type.shape[len(sizes):]
     starts, sizes, step = starts + [0] * len(whole), [*sizes, *whole], step + [1] * len(whole)
     if tuple(sizes) != x.type.shape or set(starts) - {0} or set(step) - {1}:
@@ -203,44 +208,6 @@ def strided_slice(node: SourceNode, x: Value, begin: Value, end: Value, strides:
         x = F.gather(x, moving[axis], axis=axis)
     result = (*result, *whole)
     return x if result == x.type.shape else F.reshape(x, shape=result)
-
-
-def _entries(vector: Value) -> list[Dim | Value]:
-    """The elements of a vector of integers: as dimensions where they are known when the model is compiled."""
-    dims = dims_of(vector)
-    if dims is not None:
-        return list(dims.flat)
-    if vector.node.op == "stack" and vector.type.rank == 1:
-        return [entry for part in vector.node.inputs for entry in _entries(part)]
-    if not vector.type.rank:
-        return [vector]
-    size = vector.type.shape[0]
-    if vector.type.rank > 1 or not isinstance(size, int) or size > RANK_LIMIT:
-        raise ModelError(f"places {vector.type!r} that depend on what is fed")
-    return [F.gather(vector, np.int64(i), axis=0) for i in range(size)]
-
-
-def _length(first: Dim | Value | None, last: Dim | Value | None, step: int) -> int:
-    """How many elements there are from a place that depends on what is fed to one so many behind it."""
-    if step == 1 and isinstance(first, Value) and isinstance(last, Value):
-        (start, before), (end, behind) = _offset(first), _offset(last)
-        if start == end and behind > before:
-            return behind - before
-    raise ModelError("the number of elements depends on what is fed; it must be known when the model is compiled")
-
-
-def _offset(place: Value) -> tuple[Value, int]:
-    """A place as another one and how far behind that it is."""
-    total = 0
-    while place.node.op in ("add", "sub"):
-        base, step = place.node.inputs
-        if dims_of(step) is None and place.node.op == "add":
-            base, step = step, base
-        offset = dims_of(step)
-        if offset is None or offset.size != 1 or not isinstance(offset.item(), int):
-            break
-        place, total = base, total + offset.item() * (1 if place.node.op == "add" else -1)
-    return place, total
 
 
 @converts("Pad", "PadV2")
