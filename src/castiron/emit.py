@@ -301,7 +301,7 @@ def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) ->
     types, tile = (node.types[0], *(v.type for v in node.inputs[2:])), node.attrs["tile"]
     window = replace(node, attrs={**node.attrs, "strides": (1, 1), "dilations": (1, 1)})
     winograd.conv(s.w, out, x, packed, more, instrs(node.attrs["epilogue"], types), _windows(s, window, out, (3, 3)),
-                  tile, POINTS[tile], f"(float *){s.memory(SCRATCH)}")
+                  tile, POINTS[tile], f"(float *){s.memory(SCRATCH)}", s.step.slabs)
 
 
 def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
@@ -355,15 +355,15 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "unpack": lambda s, node, out, inputs: contraction.unpack(s.w, out, *inputs, node.attrs["groups"]),
     "conv": _conv,
     "packed_conv": _packed_conv,
+    "winograd_pack": lambda s, node, out, inputs: winograd.pack(s.w, out, *inputs, node.attrs["tile"],
+                                                                POINTS[node.attrs["tile"]]),
+    "winograd_conv": _winograd_conv,
     "window_max": _pool("max"),
     "window_sum": _pool("sum"),
     "overlap_add": _overlap_add,
     "dims": _dims,
     "shape": _shape_of,
     "reshape": _copy,
-    "winograd_pack": lambda s, node, out, inputs: winograd.pack(s.w, out, *inputs, node.attrs["tile"],
-                                                                POINTS[node.attrs["tile"]]),
-    "winograd_conv": _winograd_conv,
     "transpose": lambda s, node, out, inputs: movement.transpose(s.w, out, inputs[0], node.attrs["perm"]),
     "broadcast_to": lambda s, node, out, inputs: movement.broadcast(s.w, out, inputs[0]),
     "concat": lambda s, node, out, inputs: movement.concat(s.w, out, inputs, _axis(node)),

@@ -34,6 +34,9 @@ MAX_BLOCK_NANOS = 4e6
 #: The same once weights are used often enough in a block that larger ones gain nothing.
 MAX_STREAM_NANOS = 1e5
 
+#: The estimated time from which the rows of a single block are cut in two, so that two threads can share it.
+MIN_SHARED_NANOS = 4e5
+
 #: Rows that a loop takes together even if that takes longer or more scratch than is good for other steps, since it
 #: uses its weights again for all of them in each iteration; and the largest value that is in scratch then. What it
 #: reads in all iterations, slice by slice, would otherwise go out to memory and come back.
@@ -298,7 +301,10 @@ class _Planner:
         grain = max(_grain(node, group.rows) for node in group.nodes)
         most = -(-most // grain) * grain
         known = _known_factor(group.rows)
-        block = -(-known // -(-known // most)) if known > 1 else most  # nearly equal blocks
+        pieces = -(-known // most)
+        if pieces == 1 < known and known * row > MIN_SHARED_NANOS:
+            pieces = 2
+        block = -(-known // pieces) if known > 1 else most  # nearly equal blocks
         return -(-block // grain) * grain
 
     def _scratch(self, group: _Group, local: list[Value], block: int) -> dict[Value, int]:
@@ -452,9 +458,12 @@ def _whole(groups: list[_Group]) -> set[Value]:
 def _slabs(group: _Group) -> int:
     """Parts by columns in which a group is computed that is a product by large weights."""
     node, *more = group.nodes
-    if more or node.op != "dense" or group.rows is None:
-        return 1
-    return contraction.slabs(node.inputs[0].type.shape[-1], node.attrs["columns"])
+    if not more and group.rows is not None:
+        if node.op == "dense":
+            return contraction.slabs(node.inputs[0].type.shape[-1], node.attrs["columns"])
+        if node.op == "winograd_conv":
+            return winograd.slabs(node.attrs["tile"], node.inputs[0].type.shape[-1], node.attrs["outputs"])
+    return 1
 
 
 def _known_factor(rows: Dim) -> int:

@@ -107,7 +107,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             kinds = [True, *[False] * (len(types) - 1)]
         case "matmul":
             a, b = types
-            if a.rank == out.rank and out.rank > 2 and a.shape[0] == out.shape[0]:
+            if axes > 1:
+                kinds = [aligned(a), aligned(b)]
+            elif a.rank == out.rank and out.rank > 2 and a.shape[0] == out.shape[0]:
                 kinds = [True, b.rank == out.rank and b.shape[0] == out.shape[0]]
             elif out.rank == 2:
                 kinds = [True, False]
@@ -249,6 +251,8 @@ def _keeps_axes(node: Node, count: int) -> bool:
             return True
         case "dense":
             return rank > count
+        case "matmul":
+            return rank >= count + 2
         case "concat":
             return node.attrs["axis"] % rank >= count
         case "winograd_conv":

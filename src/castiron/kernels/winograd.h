@@ -17,6 +17,7 @@
 
 struct winograd {
     int64_t outputs;
+    int64_t panel, panels; /* those of 16 outputs that are wanted: the first, and one behind the last */
     int64_t tiles;  /* in a block, at most */
     int64_t stride; /* floats from a tile's channels to the next tile's in V */
     float *v, *products, *patch; /* scratch: V; [n*n][tiles][WINOGRAD_COLUMNS]; [n*n][channels] and n*n vectors */
@@ -203,7 +204,7 @@ struct winograd_place {
                        int64_t first, int64_t count, float *c, const struct epilogue *e) { \
         if (count <= 0) return; \
         const int64_t height = w->count[1], width = w->count[2], places = (M + 2) * (M + 2); \
-        const int64_t panels = (g->outputs + LANES - 1) / LANES, begin = first / width, end = begin + count / width; \
+        const int64_t panels = g->panels, begin = first / width, end = begin + count / width; \
         struct winograd_place at = {begin / height, begin % height / M * M, 0}; \
         while (at.image * height + at.top < end) { \
             struct winograd_place start = at; \
@@ -214,7 +215,7 @@ struct winograd_place {
                 at.left = 0; \
                 if ((at.top += M) >= height) at.top = 0, at.image++; \
             } \
-            for (int64_t panel = 0; panel < panels; panel += WINOGRAD_COLUMNS / LANES) { \
+            for (int64_t panel = g->panel; panel < panels; panel += WINOGRAD_COLUMNS / LANES) { \
                 int64_t across = panels - panel < WINOGRAD_COLUMNS / LANES ? panels - panel : WINOGRAD_COLUMNS / LANES; \
                 /* a single row would be added up in another order */ \
                 winograd_products(places, w->channels, g, tiles < 2 ? 2 : tiles, u, panel, across); \

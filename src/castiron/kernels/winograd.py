@@ -13,10 +13,19 @@ BLOCK_BYTES = 768 << 10
 #: The columns that are multiplied at a time, as in ``winograd.h``.
 COLUMNS = 64
 
+#: Bytes of transformed kernels from which results are computed in parts, by columns.
+SLAB_BYTES = 8 << 20
+
 
 def tiles(tile: int, channels: int) -> int:
     """How many tiles are transformed at a time."""
     return max(6, BLOCK_BYTES // (4 * (tile + 2) ** 2 * (channels + LANES + COLUMNS)))
+
+
+def slabs(tile: int, channels: int, outputs: int) -> int:
+    """In how many parts, by columns, a convolution is computed whose kernels take much longer to read than the tiles of
+    an image to transform."""
+    return max(1, min((tile + 2) ** 2 * channels * outputs * 4 // SLAB_BYTES, outputs // COLUMNS))
 
 
 def workspace(tile: int, channels: int) -> int:
@@ -41,14 +50,19 @@ def _points(points: tuple[float, ...]) -> str:
 
 
 def conv(w: Writer, out: View, x: View, packed: View, more: list[View], instrs: list[Instr], windows: Windows,
-         tile: int, points: tuple[float, ...], scratch: str) -> None:
-    """out = epilogue(windows · packed, more…) for whole lines of images."""
+         tile: int, points: tuple[float, ...], scratch: str, slabs: int) -> None:
+    """out = epilogue(windows · packed, more…) for whole lines of images. Of several ``slabs`` of columns only the one
+    that the variable ``slab`` counts."""
     name = w.define("winograd_", f"{contraction.epilogue(out, more, instrs)}\n"
                     f"WINOGRAD_DEFINE(@, {tile}, {_points(points)}, @_epilogue)")
     operands = contraction.epilogue_operands(w, out, more)
     v, products, _ = _parts(tile, windows.channels)
     geometry = w.fresh("g")
-    w.line(f"const struct winograd {geometry} = {{{out.shape[-1]}, {tiles(tile, windows.channels)}, "
+    panels = -(-out.shape[-1] // LANES)
+    part = -(-panels // slabs)
+    last = f"(slab + 1) * {part} < {panels} ? (slab + 1) * {part} : {panels}"
+    span = f"0, {panels}" if slabs == 1 else f"slab * {part}, {last}"
+    w.line(f"const struct winograd {geometry} = {{{out.shape[-1]}, {span}, {tiles(tile, windows.channels)}, "
            f"{windows.channels + LANES}, {scratch}, {scratch} + {v}, {scratch} + {v + products}}};")
     w.line(f"{name}(&{windows.declare(w)}, &{geometry}, {x.pointer}, {packed.pointer}, {windows.first}, "
            f"{windows.number}, {out.pointer}, &{operands});")
