@@ -24,8 +24,8 @@ def _numbers(name: str, array: np.ndarray, words: tuple[str, ...]) -> np.ndarray
     array = np.asarray(array)
     given = array.reshape(-1).tolist()
     found = [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in given]
-    if other := next((item for item in found if not isinstance(item, str)), None):
-        raise ShapeError(f"{name!r} takes strings, not {type(other).__name__}")
+    if others := {type(item).__name__ for item in found} - {"str"}:
+        raise ShapeError(f"{name!r} takes strings, not {min(others)}")
     ids = {word: i for i, word in reversed(list(enumerate(words)))}
     return np.array([ids.get(word, -1) for word in found], np.int64).reshape(array.shape)
 

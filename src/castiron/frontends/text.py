@@ -149,8 +149,9 @@ def together(texts: Iterable[Text]) -> tuple[tuple[Value, ...], Vocabulary]:
     vocabularies = list(dict.fromkeys(text.words for text in texts))
     if len(vocabularies) == 1:
         return tuple(text.ids for text in texts), vocabularies[0]
-    words = next((v for v in vocabularies if v.open), None) or Vocabulary(
-        dict.fromkeys(word for vocabulary in vocabularies for word in vocabulary.words))
+    words = next((vocabulary for vocabulary in vocabularies if vocabulary.open), None)
+    if words is None:
+        words = Vocabulary(dict.fromkeys(word for vocabulary in vocabularies for word in vocabulary.words))
     return tuple(translated(text, words) for text in texts), words
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PATTERN = "compares strings with a pattern, and only the words that the model looks for are known; cut the graph behind it"
+_PATTERN = "compares strings with a pattern, but only words that the model looks for are known; cut the graph behind it"
 _MAPS = "takes a map of any keys; feed a matrix, and cut the graph behind it (--input)"
 _RANDOM = "draws random numbers; export the model for inference"
 _TRAINING = "belongs to training; export the model for inference"

@@ -152,7 +152,7 @@ def _found(x: Value, grams: list[tuple[int, ...]], step: int, tokens: int) -> Va
     for k in range(length):
         token = part(x, rank - 1, k * step, places)
         heads = list(dict.fromkeys(gram[:k + 1] for gram in grams))
-        ends = {head: i for i, head in enumerate(heads)} if k + 1 < length else {gram: i for i, gram in enumerate(grams)}
+        ends = {head: i for i, head in enumerate(heads if k + 1 < length else grams)}
         keys = np.array([known_so_far[head[:-1]] * (tokens + 1) + head[-1] + 1 for head in heads], np.int64)
         # An unknown token is 0 behind any state, and after an unknown state all is.
         key = F.add(token, 1) if state is None else F.select(
