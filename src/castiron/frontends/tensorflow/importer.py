@@ -35,11 +35,13 @@ from castiron.frontends.tensorflow import (  # noqa: F401  (those that nothing n
 )
 from castiron.frontends.tensorflow.frames import Frame, collapse
 from castiron.frontends.tensorflow.handlers import HANDLERS, Gates, Scope, handles
+from castiron.frontends.tensorflow.narrow import narrowed
 from castiron.frontends.tensorflow.nodes import MERGES, RESULT_LISTS, SourceNode, ancestors, in_order, resolve
 from castiron.frontends.tensorflow.operators import constant_of, convert, is_supported, why_not
 from castiron.frontends.tensorflow.order import Touches, unordered
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.ir import Dim, Label, TensorType, Value, constant, placeholder
+from castiron.frontends.text import Text, Vocabulary, constant_text
+from castiron.ir import Dim, DType, Label, TensorType, Value, constant, placeholder
 from castiron.ops.symbolic import dims_of
 
 #: A call takes as long as so many nodes.
@@ -85,6 +87,8 @@ class Importer(Nesting):
     pins: dict[str, TensorType] = field(default_factory=dict)
     #: The values that count 0, 1, …, and how many they are.
     ranges: dict[Value, Dim] = field(default_factory=dict)
+    #: Those that the graph looks for in any input of strings.
+    words: Vocabulary = field(default_factory=lambda: Vocabulary(open=True))
     true: Value = field(default_factory=lambda: constant(np.bool_(True)))
     #: The conditions under which what is being converted runs.
     around: Gates = frozenset()
@@ -235,17 +239,20 @@ class Importer(Nesting):
 
     def _compute(self, node: SourceNode, operands: list[Result]) -> Results:
         if node.op == "Const":
-            return (constant_of(node.attrs["value"].tensor),)
+            tensor = node.attrs["value"].tensor
+            text = tensors.is_text(tensor.dtype)
+            return (constant_text(tensors.strings_of(tensor)) if text else constant_of(tensor),)
         if node.op in PLACEHOLDERS:
             shape = node.attr("shape")
             sizes = None if shape is None else tensors.sizes_of(shape.shape)
             if sizes is None:
                 return (unranked(node, node.name),)
-            self.unlisted[node.name] = placeholder(node.name, TensorType(node.dtype("dtype"),
-                                                                         tensors.name_dims(sizes, node.name)))
-            return (self.unlisted[node.name],)
+            dtype = DType.I64 if _is_text(node) else node.dtype("dtype")
+            type = TensorType(dtype, tensors.name_dims(sizes, node.name))
+            value = self.unlisted[node.name] = placeholder(node.name, type)
+            return (Text(value, self.words) if _is_text(node) else value,)
         results = convert(node, *operands)
-        results = results if isinstance(results, tuple) else (results,)
+        results = narrowed(node, results if isinstance(results, tuple) else (results,))
         if node.op == "Range":
             self._note_range(operands, results[0])
         return tuple(Missing(node, "castiron does not compute this result") if v is None else v for v in results)
@@ -280,8 +287,8 @@ class Importer(Nesting):
                 except ModelError as error:
                     result = Missing(node, str(error))
             self.found[f"{name}:{i}" if i else name] = result
-            if isinstance(result, Value):
-                self.labels[f"{name}:{i}" if i else name] = Label(node.op, result)
+            if isinstance(result, Value | Text):
+                self.labels[f"{name}:{i}" if i else name] = Label(node.op, parts(result)[0])
             elif not i:
                 self.labels[name] = Label(node.op, None, reason(result))
         return found
@@ -291,7 +298,8 @@ class Importer(Nesting):
         results = list(found) if isinstance(found, tuple) else []
         results += [found if not isinstance(found, tuple) else None] * (max(feeds) + 1 - len(results))
         for i, feed in feeds.items():
-            type = feed.type or (results[i].type if isinstance(results[i], Value) else None)
+            type = feed.type or (parts(results[i])[0].type if isinstance(results[i], Value | Text) else None)
+            text = isinstance(results[i], Text) or (node.op in PLACEHOLDERS and _is_text(node))
             if feed.fixed is not None:
                 if isinstance(results[i], Unranked):
                     type = type or TensorType(results[i].dtype, feed.fixed.shape)
@@ -344,6 +352,11 @@ def result_lists(functions: Mapping[str, pb.FunctionDef]) -> dict[str, tuple[str
     """The names of operators' results, those of the functions too."""
     return RESULT_LISTS | {name: tuple(argument.name for argument in function.signature.output_arg)
                            for name, function in functions.items()}
+
+
+def _is_text(node: SourceNode) -> bool:
+    """Whether a placeholder is of strings."""
+    return node.attr("dtype") is not None and tensors.is_text(node.attr("dtype").type)
 
 
 @handles(*CALLS, partial=True)

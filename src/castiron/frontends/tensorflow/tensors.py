@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -44,6 +45,11 @@ def dtype_of(number: int) -> DType:
     return _TYPES[number][0]
 
 
+def kind_of(number: int) -> str | None:
+    """The 16-bit float that TensorFlow's type of that number is, if it is one."""
+    return {pb.DT_HALF: "f16", pb.DT_BFLOAT16: "bf16"}.get(number % _REFERENCE)
+
+
 def type_name(number: int) -> str:
     """TensorFlow's name of an element type, or its number."""
     return pb.DataType.Name(number)[3:].lower() if number in pb.DataType.values() else f"#{number}"
@@ -65,6 +71,24 @@ def name_dims(sizes: Iterable[int | None], name: str) -> tuple[Dim, ...]:
                  for axis, size in enumerate(sizes))
 
 
+def is_text(number: int) -> bool:
+    """Whether TensorFlow's type of that number is strings."""
+    return number % _REFERENCE == pb.DT_STRING
+
+
+def strings_of(tensor: pb.TensorProto) -> np.ndarray:
+    """The strings of a constant, as Python's; ModelError if they are incomplete."""
+    shape = sizes_of(tensor.tensor_shape)
+    if shape is None or None in shape:
+        raise ModelError("a constant without a definite shape")
+    size, strings = math.prod(shape), [data.decode("utf-8", "replace") for data in tensor.string_val]
+    if len(strings) > size or (size > len(strings) and size > SPLAT_LIMIT):
+        raise ModelError(f"a constant of {size} elements holds {len(strings)} strings")
+    # The last one stands for all that follow.
+    strings += (strings[-1:] or [""]) * (size - len(strings))
+    return np.array(strings, object).reshape(shape)
+
+
 def array_of(tensor: pb.TensorProto) -> np.ndarray:
     """The data of a constant; ModelError if they are incomplete or of an unsupported type."""
     dtype = dtype_of(tensor.dtype)
@@ -79,7 +103,7 @@ def array_of(tensor: pb.TensorProto) -> np.ndarray:
         return decode(tensor.tensor_content, tensor.dtype, shape)
     values = getattr(tensor, field)
     if field == "half_val":
-        elements = _widen(np.array(values, "<i4").astype("<u2").view(stored), tensor.dtype)
+        elements = _widen(np.array(values, "<i4").astype("<u2").view(stored), tensor.dtype).astype(dtype.numpy)
     else:
         elements = np.array(values, np.int64 if field == "int_val" else None).astype(dtype.numpy)
     # The last value stands for all that follow; none at all means zeros.

@@ -20,7 +20,13 @@ _METHODS = {"ResizeBilinear": "bilinear", "ResizeNearestNeighbor": "nearest", "R
 def resize(node: SourceNode, x: Value, sizes: Value) -> Value:
     coordinates = ("align_corners" if node.flag("align_corners") else
                    "half_pixel" if node.flag("half_pixel_centers") else "asymmetric")
+    x = x if _METHODS[node.op] == "nearest" else _single(x)
     return F.resize(x, sizes=node.dims(sizes, "the size"), method=_METHODS[node.op], coordinates=coordinates)
+
+
+def _single(x: Value) -> Value:
+    """As f32, which TensorFlow interpolates any numbers in."""
+    return x if x.type.dtype == DType.F32 else F.cast(x, dtype=DType.F32)
 
 
 @converts("ScaleAndTranslate")
@@ -28,8 +34,7 @@ def scale_and_translate(node: SourceNode, x: Value, sizes: Value, scale: Value, 
     kernel = node.text("kernel_type", "lanczos3")
     if kernel not in KERNELS:
         raise ModelError(f"the kernel {kernel!r} is not supported; there are {', '.join(KERNELS)}")
-    if not x.type.dtype.is_float:
-        x = F.cast(x, dtype=DType.F32)
+    x = _single(x)
     scales, shifts = node.known(scale, "the scale"), node.known(translation, "the translation")
     for axis, size in enumerate(node.ints(sizes, "the size"), 1):
         old = x.type.shape[axis]
@@ -44,8 +49,7 @@ def scale_and_translate(node: SourceNode, x: Value, sizes: Value, scale: Value, 
 def crop_and_resize(node: SourceNode, image: Value, boxes: Value, indices: Value, sizes: Value) -> Value:
     """For each box the part of image ``indices`` between its corners (y1, x1, y2, x2), which count 1 as the last
     row or column."""
-    if not image.type.dtype.is_float:
-        image = F.cast(image, dtype=DType.F32)
+    image = _single(image)
     method, outside = node.text("method", "bilinear"), node.number("extrapolation_value", 0.0)
     height, width = image.type.shape[1:3]
     count = boxes.type.shape[0]
