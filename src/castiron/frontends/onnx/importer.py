@@ -13,13 +13,13 @@ from castiron.frontends.feeds import Feed, Sizes, fixed_value
 from castiron.frontends.narrow import Kinds
 from castiron.frontends.nesting import DEPTH_LIMIT, NESTING_LIMIT, Nesting
 from castiron.frontends.onnx import tensors
-from castiron.frontends.onnx.narrow import settled
+from castiron.frontends.onnx.narrow import narrowed
 from castiron.frontends.onnx.nodes import STANDARD, SourceNode, parsed
 from castiron.frontends.onnx.operators import COMPOUND, TABLE, convert, why_not
 from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Compound, Missing, Result, parts, reason
-from castiron.frontends.text import Text, Vocabulary, constant_text
+from castiron.frontends.text import Columns, Text, Vocabulary, constant_text
 from castiron.ir import DType, Label, TensorType, Value, constant, placeholder
 
 #: The versions of ONNX's own operators that are read.
@@ -180,7 +180,7 @@ class Importer(Nesting):
             if label in self.feeds:
                 result = self._feed(self.feeds[label], result)
             self.found[label] = result
-            value = result.ids if isinstance(result, Text) else result if isinstance(result, Value) else None
+            value = parts(result)[0] if isinstance(result, Value | Text | Columns) else None
             self.labels[label] = Label(op, value, "" if value else reason(result))
         elif not self.trials and label not in self.labels:
             self.labels[label] = Label(op, None, INSIDE)
@@ -192,7 +192,7 @@ class Importer(Nesting):
         type = feed.type or (parts(result)[0].type if isinstance(result, Value | Text) else declared)
         if feed.fixed is not None:
             self.fed.pop(feed.key, None)
-            if text != (feed.fixed.dtype.kind == "U"):
+            if text != (feed.fixed.dtype.kind in "OU"):
                 raise ModelError(f"{feed.key!r} is {'' if text else 'not '}made of strings; its value is {feed.fixed}")
             return constant_text(feed.fixed) if text else fixed_value(feed, type)
         return result if type is None else self._fed(feed.key, type, text)
@@ -227,7 +227,7 @@ class Importer(Nesting):
             raise ModelError(f"version {node.version} of ONNX's operators is not supported: convert the model to one "
                              f"from {OPSETS[0]} to {OPSETS[-1]}")
         results = convert(node, *operands)
-        results = settled(node, operands, results if isinstance(results, tuple) else (results,))
+        results = narrowed(node, operands, results if isinstance(results, tuple) else (results,))
         return tuple(Missing(node, "castiron does not compute this result") if v is None else v for v in results)
 
     def _marked(self, node: SourceNode, results: Result | tuple[Result, ...]) -> tuple[Result, ...]:

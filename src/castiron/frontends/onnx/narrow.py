@@ -28,7 +28,7 @@ NAMED = {"Bernoulli": "dtype", "EyeLike": "dtype", "RandomNormal": "dtype", "Ran
 TELL = frozenset({"Constant", "ConstantOfShape"})
 
 
-def settled(node: SourceNode, operands: Sequence[Result | None], results: Sequence[Result | None]
+def narrowed(node: SourceNode, operands: Sequence[Result | None], results: Sequence[Result | None]
             ) -> tuple[Result | None, ...]:
     """The results of a node as they are in their types: f32 that is rounded where it stands for a narrower float.
 
@@ -36,10 +36,10 @@ def settled(node: SourceNode, operands: Sequence[Result | None], results: Sequen
     """
     if node.op in SAY or (not node.kinds and node.op not in TELL | set(NAMED)):
         return tuple(results)
-    return tuple(_settled(node, operands, v) if isinstance(v, Value) else v for v in results)
+    return tuple(_narrowed(node, operands, v) if isinstance(v, Value) else v for v in results)
 
 
-def _settled(node: SourceNode, operands: Sequence[Result | None], value: Value) -> Value:
+def _narrowed(node: SourceNode, operands: Sequence[Result | None], value: Value) -> Value:
     kinds = node.kinds
     if kinds.of(value):
         return value
