@@ -1,6 +1,6 @@
 """The engines that are compared, one module for each product."""
 
-from bench.engines import castiron, litert, onnxruntime, openvino, tensorflow
+from bench.engines import castiron, litert, onnxruntime, openvino, tensorflow, xla
 from bench.engines.base import Engine, PythonEngine, Session
 
 __all__ = ["ENGINES", "Engine", "PythonEngine", "Session"]
@@ -14,4 +14,5 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (
     onnxruntime.Session(),
     openvino.Compiled(),
     tensorflow.CProgram(),
+    xla.AheadOfTime(),
 )}

@@ -36,11 +36,12 @@ def results():
     start = {"first": timing, "end": timing, "peak_rss_mb": 7.0}
     titles = {"resnet50": "ResNet50", "seed_mlp": "MLP"}
     kinds = dict.fromkeys(("cold", "warm", "rebuild"), timing)
+    sizes = {"castiron": 10_000_000, "litert": 20_000_000}
     results.parts = {
         "limits": {"gflops": 200.0, "read_gbs": {"L2": 100.0}, "flops": {"resnet50": 7e9}},
         "cold": {"titles": titles, "models": {name: {"castiron": start, "litert": start} for name in titles},
                  "nothing": timing},
-        "size": {"titles": titles, "models": {name: {"castiron": 10_000_000, "litert": 20_000_000} for name in titles}, "python": 9e7},
+        "size": {"titles": titles, "models": {name: sizes for name in titles}, "python": 9e7},
         "scoring": {"rows": 1000, "columns": 10, "bytes": 5000, "timings": {"castiron": timing}},
         "building": {"titles": titles, "models": {name: {"timings": kinds, "peak_rss_mb": 600.0} for name in titles},
                      "cores": 2},
