@@ -57,13 +57,6 @@ CASES = {
 }
 
 
-#: What stands in the way of models that aren't compiled yet.
-NOT_YET = {
-    "o_macrel_hemo": "tree ensembles",
-    "o_rf_onnx2c": "tree ensembles",
-}
-
-
 def readable(entry: dict) -> bool:
     """Whether castiron has a frontend for the format."""
     try:
@@ -82,8 +75,6 @@ def test_the_folder_is_there():
 def test_model(entry):
     if not readable(entry):
         pytest.skip(f"castiron doesn't read {entry['format']} files")
-    if entry["id"] in NOT_YET:
-        pytest.skip(f"castiron doesn't compile {NOT_YET[entry['id']]} yet")
     case = CASES.get(entry["id"], Case())
     graph = frontends.load(MODELS / entry["file"], case.selection)
     reference = np.load(MODELS / entry["reference"])
@@ -96,7 +87,12 @@ def test_model(entry):
         expected = reference[f"out:{name}"]
         own = next((own for own in (name, name.removesuffix(":0")) if own in results), list(results)[position])
         actual = results[own]
+        if own in graph.columns:  # the framework gives Python's numbers under names
+            expected = expected.astype(actual.dtype)
         assert actual.shape == expected.shape and actual.dtype == expected.dtype
+        if actual.dtype.kind == "U":
+            assert actual.tolist() == expected.tolist()
+            continue
         if case.saturated:
             actual, expected = before_softmax(actual), before_softmax(expected)
         scale = max(1e-6, float(np.abs(expected).max(initial=0)))

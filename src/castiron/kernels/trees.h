@@ -107,7 +107,7 @@ enum { TREE_SUM, TREE_MIN, TREE_MAX };
     } \
     \
     /* All groups for `rows` rows, `most` of them at a time. */ \
-    INLINE void tree_walk(scalar *out, const scalar *x, int64_t rows, int64_t features, int64_t targets, \
+    NOINLINE void scalar##_tree_walk(scalar *out, const scalar *x, int64_t rows, int64_t features, int64_t targets, \
                           const int32_t *columns, int64_t count, const int32_t *groups, int64_t group_count, \
                           const int32_t *depths, const scalar##_node *nodes, const scalar *weights, int bits, \
                           int combine, char *scratch, int64_t most) { \

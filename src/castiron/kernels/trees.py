@@ -28,7 +28,7 @@ def walk(w: Writer, out: View, x: View, columns: View, groups: View, depths: Vie
     """out = the combination of the weights of the leaves that each row of x reaches."""
     itemsize = 8 if x.dtype == "f64" else 4
     most = rows_together(columns.shape[0], itemsize)
-    w.line(f"tree_walk({out.pointer}, {x.pointer}, {x.shape[0]}, {x.shape[1]}, {out.shape[1]}, {columns.pointer}, "
-           f"{columns.shape[0]}, {groups.pointer}, {groups.shape[0]}, {depths.pointer}, "
+    w.line(f"{x.ctype}_tree_walk({out.pointer}, {x.pointer}, {x.shape[0]}, {x.shape[1]}, {out.shape[1]}, "
+           f"{columns.pointer}, {columns.shape[0]}, {groups.pointer}, {groups.shape[0]}, {depths.pointer}, "
            f"(const {x.ctype}_node *){nodes.pointer}, {weights.pointer}, {bits}, TREE_{combine.upper()}, "
            f"(char *){scratch}, {most});")
