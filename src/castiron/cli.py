@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from castiron import driver, verify
 from castiron.errors import CastironError
 from castiron.frontends import Selection
 from castiron.ir import Dim, TensorType, parse_dim, parse_type
-from castiron.targets import PLATFORMS, parse
+from castiron.targets import LEVELS, PLATFORMS, parse
 from castiron.toolchain import Tools
 
 #: What a model is on the command line.
@@ -89,6 +90,18 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="as JSON")
     inspect.set_defaults(run=_inspect)
 
+    bench = commands.add_parser("bench", help="the time of a prediction on one core, and where it goes")
+    bench.add_argument("model", type=Path, help=MODEL)
+    _select(bench)
+    bench.add_argument("--batch", type=_count, default=1, metavar="N",
+                       help="the size of the first free dimension (default: 1)")
+    bench.add_argument("--per-step", action="store_true", help="the steps, with what they compute and what that takes")
+    bench.add_argument("--isa", choices=[level.name for level in LEVELS],
+                       help="an instruction-set level (default: the highest of this machine)")
+    bench.add_argument("--time", type=float, default=2.0, metavar="S", help="measure for so many seconds (default: 2)")
+    bench.add_argument("--json", action="store_true", help="as JSON, with the steps")
+    bench.set_defaults(run=_bench)
+
     demo = commands.add_parser("demo", help="the walkthrough: train, build, inspect, predict, serve, compare")
     demo.add_argument("folder", type=Path, nargs="?", default=Path("demo"), help="where to work (default: demo)")
     demo.set_defaults(run=_demo)
@@ -133,6 +146,12 @@ def _fixed(text: str) -> tuple[str, np.ndarray]:
                                else int(number) if number.lstrip("+-").isdigit() else float(number))
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is not LABEL=NUMBER") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -209,10 +228,38 @@ def _inspect(options: argparse.Namespace) -> None:
         print()
     rows = [(n["label"], n["op"], n["dtype"] or "", "" if n["shape"] is None else str(n["shape"]).replace("'", ""),
              n["role"] or "") for n in nodes]
-    rows.insert(0, ("LABEL", "OPERATOR", "DTYPE", "SHAPE", ""))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _print_table(("LABEL", "OPERATOR", "DTYPE", "SHAPE", ""), rows)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    level = next((level for level in LEVELS if level.name == options.isa), None)
+    profile = driver.bench(options.model, _selection(options), batch=options.batch, seconds=options.time, level=level)
+    gflops = profile.flops / profile.seconds / 1e9
+    if options.json:
+        steps = [asdict(step) | {"gflops": step.gflops, "share": profile.share(step)} for step in profile.steps]
+        print(json.dumps({"level": profile.level, "sizes": profile.sizes, "seconds": profile.seconds,
+                          "flops": profile.flops, "gflops": gflops, "limits": asdict(profile.limits),
+                          "steps": steps}, indent=1))
+        return
+    sizes = "".join(f", {name} {size}" for name, size in profile.sizes.items())
+    print(f"{options.model}: {profile.level}, one core{sizes}")
+    print(f"{profile.seconds * 1e3:.4g} ms in {len(profile.steps)} steps, {profile.flops / 1e6:.4g} MFLOP: "
+          f"{gflops:.4g} GFLOP/s, {gflops / profile.limits.gflops:.0%} of the {profile.limits.gflops:.4g} of this core")
+    if options.per_step:
+        print()
+        rows = [(f"{step.seconds * 1e6:.1f}", f"{step.seconds / profile.seconds:.1%}", f"{step.gflops:.1f}",
+                 f"{profile.share(step):.0%}", f"{step.nbytes / max(step.seconds, 1e-9) / 1e9:.1f}", step.result,
+                 step.label, "; ".join(step.operators)) for step in profile.steps]
+        _print_table(("µs", "TIME", "GFLOP/s", "PEAK", "GB/s", "RESULT", "LABEL", "OPERATORS"), rows, numbers=5)
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = 0) -> None:
+    """Columns, of which the first so many are numbers."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = (cell.rjust(width) if i < numbers else cell.ljust(width)
+                 for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        print("  ".join(cells).rstrip())
 
 
 def _demo(options: argparse.Namespace) -> None:

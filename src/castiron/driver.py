@@ -21,8 +21,9 @@ from castiron.ir import Graph, Label, TensorType
 from castiron.model_data import Facts, Golden, model_go
 from castiron.packagers import executable, go_module
 from castiron.plan import plan
+from castiron.profile import Profile, profile
 from castiron.program import Program, Weights
-from castiron.samples import samples
+from castiron.samples import samples, sized
 from castiron.targets import Platform, host
 from castiron.targets.levels import Level
 from castiron.toolchain import Tools
@@ -236,6 +237,15 @@ def digest(path: Path) -> str:
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None
     return total.hexdigest()
+
+
+def bench(path: str | Path, selection: Selection = WHOLE, *, batch: int = 1, seconds: float = 2.0,
+          tools: Tools | None = None, level: Level | None = None) -> Profile:
+    """Where the time of a model goes, on one core of this machine: its steps, timed for about so many seconds on
+    random inputs whose first free dimension is ``batch``."""
+    compiled = compile(path, selection, tools=tools, level=level)
+    feeds = sized(compiled.source, batch)
+    return profile(compiled.programs["fast"], compiled.weights, feeds, compiled.tools, level, seconds)
 
 
 @dataclass(frozen=True)

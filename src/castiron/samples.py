@@ -31,13 +31,20 @@ def samples(graph: Graph) -> list[Arrays]:
     return [_inputs(graph, rng, size, scale) for size, scale in (FEW_KINDS if large else KINDS)]
 
 
+def sized(graph: Graph, size: int) -> Arrays:
+    """Standard normal inputs whose first free dimension has this size; the others are as small as they may be."""
+    return _inputs(graph, np.random.default_rng(20), 1, 1.0, size)
+
+
 def empty(graph: Graph) -> Arrays:
     """Inputs in which every free dimension is 0, or as little as the graph's shapes allow."""
     return _inputs(graph, np.random.default_rng(), 0, 0.0)
 
 
-def _inputs(graph: Graph, rng: np.random.Generator, size: int, scale: float | None) -> Arrays:
+def _inputs(graph: Graph, rng: np.random.Generator, size: int, scale: float | None, first: int | None = None) -> Arrays:
     symbols = {s: size + i if size else 0 for i, s in enumerate(graph.symbols)}
+    if first is not None:
+        symbols |= dict.fromkeys(graph.symbols[:1], first)
     _enlarge(symbols, graph, min(size, 1))
     initial = {state.input: state.initial for state in graph.states}
     words = {name: len(words) for name, words in graph.vocabularies.items()}
