@@ -8,7 +8,7 @@ import numpy as np
 
 from castiron.errors import ModelError
 from castiron.frontends.operands import Operands
-from castiron.ir import Dim, DType, Expr, Value, ceil_div, constant, greatest, maximum, minimum
+from castiron.ir import Dim, DType, Expr, Value, ceil_div, constant, greatest, is_measured, maximum, minimum
 from castiron.ops import F
 from castiron.ops.sizes import range_of
 from castiron.ops.symbolic import known
@@ -53,6 +53,16 @@ def range_(node: Operands, start: Value, limit: Value, delta: Value) -> Value:
         raise ModelError(f"a range from {first} to {last} by steps of {step}")
     size = maximum(ceil_div(last - first if step > 0 else first - last, abs(step)), 0)
     return F.add(F.mul(count_up(size, start.type.dtype), delta), start)
+
+
+def meeting(sizes: tuple[Dim, ...], dims: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """The sizes that dims are broadcast to. One that the model measures is 1 or that of the dimension which it meets,
+    where this has more than one element."""
+    chosen = list(sizes)
+    for back, own in zip(range(1, len(sizes) + 1), reversed(dims), strict=False):
+        if isinstance(own, int) and own != 1 and is_measured(sizes[-back]):
+            chosen[-back] = own
+    return tuple(chosen)
 
 
 def is_inside(index: Dim) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from castiron.ir.cut import resized
-from castiron.ir.dims import Expr, Measured, symbol
+from castiron.ir.dims import Dim, Expr, Measured, symbol
 from castiron.ir.graph import Graph, Node, Value, toposort
 
 #: Constants of more elements are not compared.
@@ -21,6 +21,11 @@ def measured(count: Value, stem: str) -> Expr:
     ``stem`` is what it will be called."""
     count = Value(_first(count.node), count.index)
     return Expr({(Measured(f"{stem}_{count.node.serial}_{count.index}", count),): 1})
+
+
+def is_measured(dim: Dim) -> bool:
+    """Whether a dimension of a graph that is being made depends on a measured one."""
+    return any(isinstance(name, Measured) for name in getattr(dim, "symbols", ()))
 
 
 def _first(node: Node) -> Node:

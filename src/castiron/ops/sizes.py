@@ -263,7 +263,7 @@ def _offset(place: Value) -> tuple[Value, int]:
             if offset is None or offset.size != 1 or not isinstance(offset.item(), int):
                 break
             total += offset.item() * (1 if place.node.op == "add" else -1)
-        elif not base.type.dtype.is_integer or place.type.dtype != DType.I64 and place.node.op == "cast":
+        elif not base.type.dtype.is_integer or (place.type.dtype != DType.I64 and place.node.op == "cast"):
             break
         place = base
     return place, total

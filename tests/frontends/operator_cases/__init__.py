@@ -8,6 +8,7 @@ from operator_cases import (  # noqa: F401  (each enters its cases)
     products,
     recurrent,
     reductions,
+    selections,
     signals,
 )
 from operator_cases.case import CASES, Case

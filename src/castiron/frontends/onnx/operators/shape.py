@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count_up, dim_value, interval, range_
+from castiron.frontends.counting import count_up, dim_value, interval, meeting, range_
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
 from castiron.frontends.text import Text, constant_text
-from castiron.ir import Dim, DType, Expr, Value, constant, exact_div, product
+from castiron.ir import Dim, DType, Value, constant, exact_div, product
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis
+from castiron.ops.shape import Reshape
 from castiron.ops.sizes import cut_out
 
 #: Bounds of slices from here on stand for the end of an axis, however long that is.
@@ -75,7 +76,7 @@ def reshape(node: SourceNode, x: Value, shape: Value | None = None) -> Value:
         if any(d == 0 and i >= x.type.rank for i, d in enumerate(dims)):
             raise ModelError(f"the shape {dims} takes a dimension that {x.type!r} doesn't have")
         dims = tuple(x.type.shape[i] if d == 0 else d for i, d in enumerate(dims))
-    return F.reshape(x, shape=dims)
+    return F.reshape(x, shape=Reshape.resolve(x.type.shape, dims))
 
 
 @converts("Flatten")
@@ -191,13 +192,7 @@ def _bound(place: Dim | Value, direction: int) -> Dim | Value | None:
 
 @converts("Expand")
 def expand(node: SourceNode, x: Value, shape: Value) -> Value:
-    """A size that is not known when the model is compiled is 1 or that of x where x has more than one element."""
-    given, dims = list(node.sizes(shape, "expanded")), x.type.shape
-    for back in range(1, min(len(given), len(dims)) + 1):
-        own, entry = dims[-back], given[-back]
-        if isinstance(own, int) and own != 1 and isinstance(entry, Expr) and entry != own:
-            given[-back] = own
-    return F.broadcast_to(x, shape=broadcast(dims, tuple(given)))
+    return F.broadcast_to(x, shape=broadcast(x.type.shape, meeting(node.sizes(shape, "expanded"), x.type.shape)))
 
 
 @converts("Tile")

@@ -14,6 +14,7 @@ from castiron.frontends.tensorflow.operators import (  # noqa: F401  (each regis
     recurrent,
     reduce,
     search,
+    selection,
     shape,
     sound,
     text,

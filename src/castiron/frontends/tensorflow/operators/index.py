@@ -34,7 +34,7 @@ def gather_nd(node: SourceNode, x: Value, indices: Value) -> Value:
 @converts("ScatterNd")
 def scatter_nd(node: SourceNode, indices: Value, updates: Value, shape: Value) -> Value:
     """The updates at the indices, equal indices added up; zeros elsewhere."""
-    shape = node.dims(shape, "the shape")
+    shape = node.sizes(shape, "scattered")
     if updates.type.dtype == DType.BOOL:
         return F.scatter(_filled(False, updates, shape), indices, updates, mode="set")
     return F.scatter(_filled(0, updates, shape), indices, updates, mode="add")
@@ -60,7 +60,7 @@ _SEGMENTS = {"Sum": "add", "Prod": "mul", "Max": "max", "Min": "min"}
 @converts(*(f"UnsortedSegment{kind}" for kind in _SEGMENTS))
 def unsorted_segments(node: SourceNode, x: Value, ids: Value, size: Value) -> Value:
     """The rows of each segment combined; those of negative segments are left out."""
-    return _segments(x, ids, node.dims(size, "the number of segments")[0], _SEGMENTS[node.op[len("UnsortedSegment"):]])
+    return _segments(x, ids, node.sizes(size, "segments")[0], _SEGMENTS[node.op[len("UnsortedSegment"):]])
 
 
 @converts(*(f"Segment{kind}" for kind in (*_SEGMENTS, "Mean")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _STRINGS = "works on strings, which castiron doesn't have; cut the graph behind it (--input)"
-_SIZES = "gives a result whose size depends on what is fed"
+_SIZES = "decodes or compares sets, as sparse tensors; cut the graph before it (--output)"
 _RANDOM = "draws random numbers; export the model for inference, or build from its .keras file"
 _FILES = "reads files or a data set; cut the graph behind it (--input)"
 _IMAGES = "decodes files; cut the graph behind it (--input)"
@@ -21,9 +21,8 @@ _LOOKUP = "works on tables that change or hold strings"
 #: Operators by reason. A name that ends in * stands for all that begin so.
 _BY_REASON: dict[str, str] = {
     _SIZES: (
-        "Where Unique UniqueV2 UniqueWithCounts UniqueWithCountsV2 ListDiff SetDiff1D NonMaxSuppression* "
-        "CombinedNonMaxSuppression DynamicPartition BooleanMask GenerateBoundingBoxProposals SetSize "
-        "DenseToDenseSetOperation DenseToSparseSetOperation CTCGreedyDecoder CTCBeamSearchDecoder"),
+        "GenerateBoundingBoxProposals SetSize DenseToDenseSetOperation DenseToSparseSetOperation CTCGreedyDecoder "
+        "CTCBeamSearchDecoder"),
     _STRINGS: (
         "StringJoin StringSplit* StringLower StringUpper StringLength StringStrip StringFormat StringNGrams "
         "StringToNumber StringToHashBucket RegexReplace RegexFullMatch StaticRegexReplace StaticRegexFullMatch Substr "
@@ -77,7 +76,6 @@ _BY_REASON: dict[str, str] = {
         "AnonymousHashTable AnonymousMutableHashTable*"),
     "samples images at computed places; leave augmentation out of the export": "ImageProjectiveTransformV*",
     "reinterprets bits, which castiron's element types don't keep": "Bitcast",
-    "joins parts at places that depend on what is fed": "DynamicStitch ParallelDynamicStitch",
 }
 
 

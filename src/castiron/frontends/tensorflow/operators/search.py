@@ -14,7 +14,7 @@ from castiron.ops import F, apply
 
 @converts("TopKV2")
 def top_k(node: SourceNode, x: Value, k: Value) -> tuple[Value, Value]:
-    values, indices = F.top_k(x, k=node.ints(k, "k")[0])
+    values, indices = F.top_k(x, k=node.sizes(k, "best")[0])
     return values, F.cast(indices, dtype=node.dtype("index_type", DType.I32))
 
 

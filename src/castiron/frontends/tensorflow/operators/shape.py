@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count_up, dim_value, interval, is_inside, range_
+from castiron.frontends.counting import count_up, dim_value, interval, is_inside, meeting, range_
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant, exact_div
 from castiron.ops import F
 from castiron.ops.base import broadcast, normalize_axes, normalize_axis
+from castiron.ops.shape import Reshape
 from castiron.ops.sizes import cut_out
-from castiron.ops.symbolic import dims_of
 
 #: No tensor has more axes than this.
 RANK_LIMIT = 64
@@ -51,7 +51,7 @@ def invert_permutation(node: SourceNode, x: Value) -> Value:
 
 @converts("Reshape")
 def reshape(node: SourceNode, x: Value, shape: Value) -> Value:
-    return F.reshape(x, shape=node.dims(shape, "the shape"))
+    return F.reshape(x, shape=Reshape.resolve(x.type.shape, node.dims(shape, "the shape")))
 
 
 @converts("ExpandDims")
@@ -236,17 +236,17 @@ def mirror_pad(node: SourceNode, x: Value, paddings: Value) -> Value:
 
 @converts("Tile")
 def tile(node: SourceNode, x: Value, multiples: Value) -> Value:
-    return F.tile(x, multiples=node.dims(multiples, "the multiples"))
+    return F.tile(x, multiples=node.sizes(multiples, "repeated"))
 
 
 @converts("BroadcastTo")
 def broadcast_to(node: SourceNode, x: Value, shape: Value) -> Value:
-    return F.broadcast_to(x, shape=node.dims(shape, "the shape"))
+    return F.broadcast_to(x, shape=meeting(node.sizes(shape, "broadcast"), x.type.shape))
 
 
 @converts("Fill")
 def fill(node: SourceNode, shape: Value, value: Value) -> Value:
-    return F.broadcast_to(value, shape=node.dims(shape, "the shape"))
+    return F.broadcast_to(value, shape=node.sizes(shape, "filled"))
 
 
 @converts("ZerosLike", "OnesLike")
@@ -272,7 +272,7 @@ def lin_space(node: SourceNode, start: Value, stop: Value, count: Value) -> Valu
 
 @converts("OneHot")
 def one_hot(node: SourceNode, indices: Value, depth: Value, on: Value, off: Value) -> Value:
-    size = node.dims(depth, "the depth")[0]
+    size, = node.sizes(depth, "classes")
     dims = indices.type.shape
     axis = node.integer("axis", -1)
     axis = len(dims) if axis == -1 else normalize_axis(axis, len(dims) + 1)
