@@ -44,8 +44,12 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
         case "dense" | "matmul":
             k = node.inputs[0].type.shape[-1]
             return 2 * size * (k if isinstance(k, int) else 64) / FLOPS_PER_NANO
+        case "integer_dense":
+            return size * node.inputs[0].type.shape[-1] / FLOPS_PER_NANO
         case "packed_conv":
             return 2 * size * _terms(node) / FLOPS_PER_NANO
+        case "integer_conv":
+            return size * _terms(node) / FLOPS_PER_NANO
         case "winograd_conv":
             tile, channels = node.attrs["tile"], node.inputs[0].type.shape[-1]
             return 2 * size * channels * (tile + 2) ** 2 / tile**2 / FLOPS_PER_NANO

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from castiron.ir import Body, Dim, Expr, Graph, Node, TensorType, Value
+from castiron.ir import Body, Dim, DType, Expr, Graph, Node, TensorType, Value
 from castiron.kernels import (
     Extent,
     View,
@@ -13,6 +13,7 @@ from castiron.kernels import (
     contraction,
     elementwise,
     hashing,
+    integer,
     movement,
     reduction,
     resampling,
@@ -33,7 +34,7 @@ from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "gemm.h", "gemm_column.h", "window.h",
-           "conv.h", "winograd.h", "hash.h", "trees.h")
+           "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -296,6 +297,22 @@ def _packed_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> N
                        f"(float *){s.memory(SCRATCH)}")
 
 
+def _integer_dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    a, zero, packed, *more = inputs
+    integer.dense(s.w, out, a, zero, packed, more, _epilogue_of_integers(node), s.memory(SCRATCH))
+
+
+def _integer_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    x, zero, packed, *more = inputs
+    integer.conv(s.w, out, x, zero, packed, more, _epilogue_of_integers(node),
+                 _windows(s, node, out, node.attrs["sizes"]), node.attrs["groups"], s.memory(SCRATCH))
+
+
+def _epilogue_of_integers(node: Node) -> list[Instr]:
+    total = node.types[0].with_dtype(DType.I32)
+    return instrs(node.attrs["epilogue"], (total, *(v.type for v in node.inputs[3:])))
+
+
 def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     x, packed, *more = inputs
     types, tile = (node.types[0], *(v.type for v in node.inputs[2:])), node.attrs["tile"]
@@ -355,6 +372,8 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "unpack": lambda s, node, out, inputs: contraction.unpack(s.w, out, *inputs, node.attrs["groups"]),
     "conv": _conv,
     "packed_conv": _packed_conv,
+    "integer_dense": _integer_dense,
+    "integer_conv": _integer_conv,
     "winograd_pack": lambda s, node, out, inputs: winograd.pack(s.w, out, *inputs, node.attrs["tile"],
                                                                 POINTS[node.attrs["tile"]]),
     "winograd_conv": _winograd_conv,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import gcd
+from math import gcd, prod
 
 import numpy as np
 
 from castiron import interp
 from castiron.cost import nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
-from castiron.kernels import contraction, trees, window, winograd
+from castiron.kernels import contraction, integer, trees, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Measured, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
@@ -473,9 +473,9 @@ def _known_factor(rows: Dim) -> int:
 
 def _uses_weights(node: Node) -> bool:
     """Whether a node uses the same operand again for each row, and that is work."""
-    if node.op == "packed_conv":
+    if node.op in ("packed_conv", "integer_conv"):
         return not window.is_depthwise(node.inputs[0].type.shape[-1], node.attrs["groups"])
-    return node.op in ("dense", "matmul", "winograd_conv") or any(
+    return node.op in ("dense", "integer_dense", "matmul", "winograd_conv") or any(
         _uses_weights(inner) for body in node.bodies.values() for inner in body.nodes)
 
 
@@ -500,6 +500,10 @@ def _workspace(node: Node) -> int:
     """Bytes of scratch that a node or one in its bodies needs while it is computed, whatever its rows."""
     if node.op == "packed_conv":
         return window.workspace(node.attrs["sizes"], node.inputs[0].type.shape[-1], node.attrs["groups"])
+    if node.op == "integer_dense":
+        return integer.workspace(node.inputs[0].type.shape[-1])
+    if node.op == "integer_conv":
+        return integer.workspace(prod(node.attrs["sizes"]) * (node.inputs[0].type.shape[-1] // node.attrs["groups"]))
     if node.op == "winograd_conv":
         return winograd.workspace(node.attrs["tile"], node.inputs[0].type.shape[-1])
     if node.op == "tree_walk":

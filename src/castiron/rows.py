@@ -64,6 +64,12 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
     if axes > 1 and not _keeps_axes(node, axes):
         return None
     match node.op:
+        case "integer_conv":
+            kinds = [axes == 1, False, False, *(aligned(t) for t in types[3:])]
+        case "integer_dense":
+            if out.rank < 2:
+                return None
+            kinds = [row_factor(types[0], rows) is not None, False, False, *(aligned(t) for t in types[3:])]
         case op if op in WINDOW_OPS:
             whole = [False] * (len(types) - 1)
             kinds = [axes == 1, *(whole if op not in CONVOLUTIONS else [False, *(aligned(t) for t in types[2:])])]
@@ -129,9 +135,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
 
 #: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "reshape", "transpose", "concat", "slice", "pad", "update", "cumsum", "cumprod",
-                         "cummax", "cummin", "sort", "argsort", "resample", "reduce_sum", "reduce_prod", "reduce_max",
-                         "reduce_min"})
+_ROWS_FIRST = frozenset({"dense", "integer_dense", "reshape", "transpose", "concat", "slice", "pad", "update", "cumsum",
+                         "cumprod", "cummax", "cummin", "sort", "argsort", "resample", "reduce_sum", "reduce_prod",
+                         "reduce_max", "reduce_min"})
 
 
 #: Elements of the largest value that each block of rows computes for itself although all have the same.
@@ -236,7 +242,8 @@ def is_small(type: TensorType) -> bool:
 
 
 #: Operators whose results at a place depend on the first operand around it.
-WINDOW_OPS = frozenset({"conv", "packed_conv", "winograd_conv", "window_max", "window_sum", "overlap_add"})
+WINDOW_OPS = frozenset({"conv", "packed_conv", "integer_conv", "winograd_conv", "window_max", "window_sum",
+                        "overlap_add"})
 
 #: Those with an epilogue.
 CONVOLUTIONS = frozenset({"packed_conv", "winograd_conv"})
@@ -249,7 +256,7 @@ def _keeps_axes(node: Node, count: int) -> bool:
     match node.op:
         case "map" | "reshape" | "broadcast_to":
             return True
-        case "dense":
+        case "dense" | "integer_dense":
             return rank > count
         case "matmul":
             return rank >= count + 2

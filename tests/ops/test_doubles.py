@@ -17,7 +17,7 @@ FINER, LEAST = 2.0**-27, 4e-15
 
 
 #: Operators on what is packed for floats.
-PACKED = {name for name in OPS if "pack" in name or "winograd" in name} | {"dense", "tree_walk"}
+PACKED = {name for name in OPS if {"pack", "packed", "winograd", "integer"} & {*name.split("_")}} | {"dense", "tree_walk"}
 
 
 def double(example):

@@ -50,7 +50,7 @@ def epilogue_operands(w: Writer, out: View, more: list[View]) -> str:
     """Declares where an epilogue finds its operands."""
     operands = [view for view in more if view.known is None]
     kinds = [_kind(view, out) for view in operands]
-    pointers = ", ".join(view.pointer for view in operands)
+    pointers = ", ".join(f"{'' if view.dtype == 'f32' else '(const float *)'}{view.pointer}" for view in operands)
     steps = [{"element": out.shape[-1] if view.row_stride is None else view.row_stride, "row": 1}.get(kind, 0)
              for view, kind in zip(operands, kinds, strict=True)]
     rows = ", ".join(map(str, steps))
@@ -68,20 +68,21 @@ def _kind(view: View, out: View) -> str:
     return "row" if view.shape[-1] == 1 else "column"
 
 
-def epilogue(out: View, more: list[View], instrs: list[Instr]) -> str:
-    """The definition of ``@_epilogue``, as GEMM_DEFINE takes it."""
+def epilogue(out: View, more: list[View], instrs: list[Instr], total: str = "f32") -> str:
+    """The definition of ``@_epilogue``, as GEMM_DEFINE takes it, of sums of type ``total``."""
     if not instrs:
         return "#define @_epilogue(acc, e, row, col, nv) (acc)"
     body = Writer()
-    values, dtypes = ["t0"], ["f32"] * (1 + len(more))
-    body.line("f32x16 t0 = (acc);")
+    values, dtypes = ["t0"], [total, *(view.dtype for view in more)]
+    body.line(f"{REGISTER[total]} t0 = (acc);")
     operand = 0
     for view in more:
         if view.known is not None:
             values.append(scalar.splat(view, ""))
             continue
         values.append(f"t{operand + 1}")
-        body.line(f"f32x16 {values[-1]} = {_operand(f'(e)->operand[{operand}]', operand, _kind(view, out), view)};")
+        lanes = _operand(f"(e)->operand[{operand}]", operand, _kind(view, out), view)
+        body.line(f"{REGISTER[view.dtype]} {values[-1]} = {lanes};")
         operand += 1
     elementwise.straight_line(body, values, dtypes, instrs)
     statements = " ".join(body.lines)
@@ -92,11 +93,11 @@ def _operand(base: str, index: int, kind: str, view: View) -> str:
     """The lanes of an epilogue's operand at (row, col)."""
     offset = {"scalar": "", "row": " + (row)", "column": " + (col)",
               "element": f" + (row) * (e)->row_stride[{index}] + (col)"}[kind]
-    pointer = f"({base}{offset})"
+    pointer = f"({base}{offset})" if view.dtype == "f32" else f"((const {view.ctype} *)({base}{offset}))"
     if kind in ("scalar", "row"):
         return scalar.splat(view, pointer)
     if view.padded:
-        return scalar.load("f32", pointer, None)
+        return scalar.load(view.dtype, pointer, None)
     return f"((nv) == {LANES} ? v_load({pointer}) : v_load_n({pointer}, (nv)))"
 
 

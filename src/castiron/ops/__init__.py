@@ -10,6 +10,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     fused,
     hashing,
     index,
+    integer,
     loop,
     narrow,
     normalization,

@@ -7,7 +7,12 @@ from castiron.ops import F, apply
 from castiron.ops.fused import SCALAR_OPS, body_types
 
 #: Operators with an epilogue.
-PRODUCTS = frozenset({"dense", "packed_conv", "winograd_conv"})
+PRODUCTS = frozenset({"dense", "packed_conv", "winograd_conv", "integer_dense", "integer_conv"})
+
+#: The types that may occur in epilogues of products of floats, and of integers; and those of the latter's operands.
+FLOATS = frozenset({DType.F32, DType.BOOL})
+INTEGERS = FLOATS | {DType.I32, DType.U8, DType.I8}
+WORDS = frozenset({DType.F32, DType.I32})
 
 #: Operands that an epilogue may have beside the sum.
 MAX_OPERANDS = 8
@@ -74,7 +79,8 @@ def _into_products(graph: Graph) -> Graph:
             candidates = [v.node for v in node.inputs if v.node.op in PRODUCTS and v not in roots
                           and v.type.shape == node.types[0].shape
                           and not v.node.attrs["epilogue"] and set(graph.users[v]) == {node}]
-            if candidates and len(node.inputs) <= 1 + MAX_OPERANDS and all(_follows(v, node) for v in node.inputs):
+            fits = candidates and all(_follows(v, node, candidates[-1]) for v in node.inputs)
+            if fits and len(node.inputs) <= 1 + MAX_OPERANDS:
                 absorbed[node] = candidates[-1]
 
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -89,17 +95,21 @@ def _into_products(graph: Graph) -> Graph:
     return graph.rewrite(rule)
 
 
-def _follows(operand: Value, node: Node) -> bool:
-    """Whether a kernel's epilogue can read the operand: a value for each element, each column, each
-    row, or one for all; 32-bit floats throughout."""
+def _follows(operand: Value, node: Node, product: Node) -> bool:
+    """Whether the epilogue of a product can read the operand: a value for each element, each column, each
+    row, or one for all; 32-bit floats throughout, or what goes with 32-bit integers."""
     full: tuple[Dim, ...] = node.types[0].shape
     shape = operand.type.shape
     per_column = len([d for d in shape if d != 1]) == (1 if shape and shape[-1] != 1 else 0)
     per_row = len(shape) == len(full) and shape == (*full[:-1], 1)
     body: Body = node.attrs["body"]
-    floats = {t.dtype for t in body_types(body, tuple(v.type for v in node.inputs))} <= {DType.F32, DType.BOOL}
-    return floats and operand.type.dtype == DType.F32 and node.types[0].dtype == DType.F32 and (
-        shape == full or per_column or per_row)
+    of_integers = product.types[0].dtype == DType.I32
+    types = {t.dtype for t in body_types(body, tuple(v.type for v in node.inputs))}
+    if of_integers:
+        fits = types <= INTEGERS and operand.type.dtype in WORDS and node.types[0].dtype != DType.BOOL
+    else:
+        fits = types <= FLOATS and operand.type.dtype == DType.F32 and node.types[0].dtype == DType.F32
+    return fits and (shape == full or per_column or per_row)
 
 
 def _renumbered(body: Body, first: int, count: int) -> Body:

@@ -11,13 +11,14 @@ from castiron.ir import DType, Graph, Node, Value, constant
 from castiron.ops import OPS, F
 from castiron.ops.convolution import PackedConv
 from castiron.ops.loop import body_inputs
+from castiron.passes.integer_products import integer_product
 from castiron.passes.tiling import winograd_tile
 
 
 def pack(graph: Graph) -> Graph:
     """``matmul(a, w)`` becomes ``dense(a, pack(w))`` where w is a matrix that no input decides, and ``conv(x, w)``
     likewise ``packed_conv(x, pack(w))``, ``winograd_conv`` where that is less work and exact enough, or ``dense`` where
-    a window is a single element."""
+    a window is a single element. Products of bytes become ``integer_dense`` and ``integer_conv``."""
     return _pack(graph, set())
 
 
@@ -27,8 +28,12 @@ def _pack(graph: Graph, fixed: set[Value]) -> Graph:
     def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if node.op in _PACKED:
             a, b = operands
-            known = b in fixed and a not in fixed and a.type.dtype == DType.F32
-            return _PACKED[node.op](node, a, b) if known else None
+            if b not in fixed or a in fixed:
+                return None
+            if a.type.dtype == DType.I32:
+                result = integer_product(node, a, b, graph.feedable)
+                return None if result is None else (result,)
+            return _PACKED[node.op](node, a, b) if a.type.dtype == DType.F32 else None
         if node.bodies:
             return _in_bodies(node, operands, fixed)
         if node.op == "constant":
@@ -79,7 +84,7 @@ def _conv(node: Node, x: Value, w: Value) -> tuple[Value, ...] | None:
 _PACKED = {"matmul": _matmul, "conv": _conv}
 
 #: The operators that pack weights.
-PACKS = frozenset({"pack", "winograd_pack"})
+PACKS = frozenset({"pack", "integer_pack", "winograd_pack"})
 
 _CONSTANTS: WeakKeyDictionary[Node, dict[tuple, Value]] = WeakKeyDictionary()
 

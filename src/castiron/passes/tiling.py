@@ -47,7 +47,7 @@ def winograd_tile(x: TensorType, w: Value, attrs: Mapping[str, Any]) -> int | No
     array = None
     for tile in sorted(costs, key=costs.__getitem__):
         if costs[tile] <= GAIN * direct and _fits(tile, channels * outputs):
-            array = _elements(w) if array is None else array
+            array = elements(w) if array is None else array
             if _error(array, tile) <= MAX_ERROR:
                 return tile
     return None
@@ -66,7 +66,8 @@ def _fits(tile: int, pairs: int) -> bool:
     return 9 * pairs * 4 <= SMALL_WEIGHTS or (tile + 2) ** 2 <= 2 * 9
 
 
-def _elements(w: Value) -> np.ndarray:
+def elements(w: Value) -> np.ndarray:
+    """What is computed from constants alone."""
     return w.constant if w.constant is not None else interp.run(Graph("weights", {}, {"w": w}), {}, [w])[0]
 
 
