@@ -25,6 +25,7 @@ from castiron.frontends.onnx.operators import (  # noqa: F401  (each registers i
     shape,
     strings,
     support_vectors,
+    tensorflow_names,
     training,
     trees,
     window,

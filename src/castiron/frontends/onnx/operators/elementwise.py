@@ -15,7 +15,7 @@ from castiron.ops.base import normalize_axis
 from castiron.ops.symbolic import never_negative
 
 same_as(Neg="neg", Exp="exp", Log="log", Sqrt="sqrt", Sin="sin", Cos="cos", Tan="tan", Asin="asin", Acos="acos",
-        Atan="atan", Sinh="sinh", Cosh="cosh", Asinh="asinh", Acosh="acosh", Atanh="atanh", Erf="erf", Erfc="erfc",
+        Atan="atan", Sinh="sinh", Cosh="cosh", Asinh="asinh", Acosh="acosh", Atanh="atanh", Erf="erf",
         Floor="floor", Ceil="ceil", Round="round", Reciprocal="reciprocal", Not="not", BitwiseNot="bitwise_not",
         IsNaN="is_nan")
 
