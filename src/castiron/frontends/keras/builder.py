@@ -21,6 +21,7 @@ from castiron.frontends.keras.model import SHAPE_KEYS, Call, Layer, Model, Ref, 
 from castiron.frontends.keras.order import call_order
 from castiron.frontends.keras.weights import Names, Weights
 from castiron.ir import DType, Graph, Label, State, TensorType, Value, constant, placeholder, symbol, with_measured
+from castiron.ops import OPS
 
 #: Layers that compute something else in training.
 IN_TRAINING = ("AlphaDropout", "BatchNormalization", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D",
@@ -178,10 +179,12 @@ class _Builder:
         self._labels[self._unique(f"{scope}/{step}")] = Label(op, value)
         return value
 
-    def weight(self, layer: Layer, scope: str, name: str, shape: tuple[int, ...], dtype: DType) -> Value:
-        key = (self._weights.locate(layer, name), shape, dtype)
+    def weight(self, layer: Layer, scope: str, name: str, shape: tuple[int, ...], dtype: DType,
+               half: str | None) -> Value:
+        key = (self._weights.locate(layer, name), shape, dtype, half)
         if key not in self._constants:
-            self._constants[key] = constant(self._weights.read(layer, name, shape), dtype.numpy)
+            array = self._weights.read(layer, name, shape).astype(dtype.numpy, copy=False)
+            self._constants[key] = constant(array if half is None else OPS["round_to"].eval(array, format=half))
             self.label(scope, name, "Const", self._constants[key])
         return self._constants[key]
 

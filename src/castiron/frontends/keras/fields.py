@@ -10,9 +10,11 @@ from castiron.ir import DType
 
 _REQUIRED = object()
 
-#: What castiron computes in, for each of Keras's dtype policies. Half precision is widened.
+#: What castiron computes in, for each of Keras's dtype policies.
 POLICIES = {"float32": DType.F32, "float16": DType.F32, "bfloat16": DType.F32, "mixed_float16": DType.F32,
             "mixed_bfloat16": DType.F32, "float64": DType.F64}
+#: The floats of 16 bits that policies round to.
+HALVES = {"float16": "f16", "mixed_float16": "f16", "bfloat16": "bf16", "mixed_bfloat16": "bf16"}
 #: The widest dimension that is accepted.
 MAX_DIM = 2 ** 31 - 1
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.keras.fields import POLICIES, Fields
+from castiron.frontends.keras.fields import HALVES, POLICIES, Fields
 from castiron.frontends.keras.model import Layer, named
 from castiron.frontends.keras.weights import Names
 from castiron.ir import Dim, DType, TensorType, Value
@@ -28,7 +28,8 @@ class Context(Protocol):
 
     def label(self, scope: str, step: str, op: str, value: Value) -> Value: ...
 
-    def weight(self, layer: Layer, scope: str, name: str, shape: tuple[int, ...], dtype: DType) -> Value: ...
+    def weight(self, layer: Layer, scope: str, name: str, shape: tuple[int, ...], dtype: DType,
+               half: str | None) -> Value: ...
 
     def asset(self, layer: Layer, name: str) -> str | None: ...
 
@@ -58,6 +59,7 @@ class LayerCall:
         self.kwargs = kwargs or {}
         self._labels = labels
         self.dtype = POLICIES.get(self.fields.policy(), DType.F32)
+        self.half = HALVES.get(self.fields.policy())
         self.arguments = {name: self._autocast(value) for name, value in (arguments or {}).items()}
         self.inputs = tuple(values(next(iter(self.arguments.values()), None)))
 
@@ -97,7 +99,15 @@ class LayerCall:
         return self.cast(self.x)
 
     def cast(self, x: Value) -> Value:
-        return x if x.type.dtype == self.dtype else self.label("Cast", "Cast", F.cast(x, dtype=self.dtype))
+        if x.type.dtype != self.dtype:
+            return self.label("Cast", "Cast", F.cast(x, dtype=self.dtype))
+        return self._rounded(x)
+
+    def _rounded(self, x: Value) -> Value:
+        """A float as the one of 16 bits that the layer computes in, if it does."""
+        rounded = self.half is None or x.type.dtype != DType.F32 or (
+            x.node.op == "round_to" and x.node.attrs["format"] == self.half)
+        return x if rounded else F.round_to(x, format=self.half)
 
     def _autocast(self, x: Any) -> Any:
         if isinstance(x, Value):
@@ -107,12 +117,15 @@ class LayerCall:
         return [self._autocast(item) for item in x] if isinstance(x, (list, tuple)) else x
 
     def label(self, step: str, op: str, value: Value) -> Value:
-        """The value, labelled as what TensorFlow's operator ``op`` computes in this layer."""
+        """The value, labelled as what TensorFlow's operator ``op`` computes in this layer, in its type."""
+        value = self._rounded(value)
         return self.context.label(self.scope, step, op, value) if self._labels else value
 
     def weight(self, name: str, shape: Sequence[Dim]) -> Value:
-        """A weight as a constant of the layer's type; ModelError unless it is there and has the shape."""
-        return self.context.weight(self.layer, self.scope, name, self.known(shape), self.dtype)
+        """A weight as a constant of the layer's type; ModelError unless it is there and has the shape. Normalizations
+        keep theirs in 32 bits."""
+        half = None if self.layer.kind.endswith("Normalization") else self.half
+        return self.context.weight(self.layer, self.scope, name, self.known(shape), self.dtype, half)
 
     def filled(self, value: float, shape: Sequence[Dim]) -> np.ndarray:
         """What stands for a weight that is switched off."""
