@@ -357,7 +357,7 @@ BROKEN = {
     "short": (graph_of(X, ("c", "Const", [], const(3, tensor_content=b"12345678")), ("y", "Add", ["x", "c"])),
               r"8 bytes where f32\[3\] needs 12"),
     "long": (graph_of(X, ("c", "Const", [], const(2, float_val=[1, 2, 3])), ("y", "Add", ["x", "c"])), "holds 3"),
-    "string": (graph_of(X, ("c", "Const", [], const(dtype=pb.DT_STRING)), ("y", "Add", ["x", "c"])), "type string"),
+    "string": (graph_of(X, ("c", "Const", [], const(dtype=pb.DT_STRING)), ("y", "Add", ["x", "c"])), "Add of strings"),
     "unknown type": (graph_of(X, ("c", "Const", [], const(dtype=77)), ("y", "Add", ["x", "c"])), "type #77"),
     "no value": (graph_of(X, ("c", "Const", []), ("y", "Add", ["x", "c"])), "node 'c'"),
     "types": (graph_of(X, ("c", "Const", [], const(dtype=pb.DT_INT32)), ("y", "Add", ["x", "c"])), "types differ"),

@@ -186,7 +186,7 @@ def test_signatures(module):
         savedmodel.load(module)
     with pytest.raises(ModelError, match="no signature is called 'cal'; there are 'any_shape', 'call'"):
         savedmodel.load(module, signature="cal")
-    with pytest.raises(ModelError, match=r"StringLength × 1.*input 'text': tensors of type string are not supported"):
+    with pytest.raises(ModelError, match="StringLength × 1"):
         savedmodel.load(module, signature="text")
 
 

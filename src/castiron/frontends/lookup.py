@@ -1,11 +1,33 @@
-"""Tables from numbers to what stands for them."""
+"""Tables from numbers and strings to what stands for them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from castiron.errors import ModelError
+from castiron.frontends.text import Text, Vocabulary, mapped
 from castiron.ir import Value, constant
 from castiron.ops import F, apply
+
+
+def encoded(x: Value | Text, keys: np.ndarray, values: np.ndarray, default: Any,
+            equal_nan: bool = False) -> Value | Text:
+    """As ``looked_up``, with strings among the keys, and for x, or among the values."""
+    if isinstance(x, Text) != (keys.dtype == object):
+        raise ModelError(f"{'strings' if isinstance(x, Text) else repr(x.type)} looked up among "
+                         f"{'strings' if keys.dtype == object else keys.dtype}")
+    words = None
+    if values.dtype == object:
+        words = Vocabulary(dict.fromkeys([*values.reshape(-1), default]))
+        numbers = np.array([words.id_of(word) for word in values.reshape(-1)], np.int64)
+        values, default = numbers.reshape(values.shape), np.int64(words.id_of(default))
+    if isinstance(x, Text):
+        y = mapped(x, keys, values, default)
+    else:
+        y = looked_up(x, keys.astype(x.type.dtype.numpy), values, default, equal_nan)
+    return y if words is None else Text(y, words)
 
 
 def looked_up(x: Value, keys: np.ndarray, values: np.ndarray, default: Value | np.ndarray,

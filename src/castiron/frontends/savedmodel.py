@@ -24,7 +24,7 @@ from castiron.frontends.tensorflow.proto import saved_model_pb2 as pb
 from castiron.frontends.tensorflow.restore import captured_keys, restored_keys
 from castiron.frontends.tensorflow.tables import FILLS
 from castiron.frontends.tensorflow.tensors import type_text
-from castiron.ir import Dim, Graph, TensorType
+from castiron.ir import Dim, DType, Graph, TensorType
 
 FORMAT = "savedmodel"
 DESCRIPTION = "a TensorFlow SavedModel (a directory with saved_model.pb)"
@@ -206,7 +206,7 @@ def _places(infos: Mapping[str, pb.TensorInfo]) -> dict[str, tuple[str, int]]:
 def _type_of(info: pb.TensorInfo, key: str) -> TensorType | None:
     """The type of an input; None if the signature doesn't say its rank or castiron doesn't have such elements."""
     try:
-        dtype = tensors.dtype_of(info.dtype)
+        dtype = DType.I64 if tensors.is_text(info.dtype) else tensors.dtype_of(info.dtype)
     except ModelError:
         return None
     sizes = tensors.sizes_of(info.tensor_shape)

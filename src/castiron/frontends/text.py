@@ -75,7 +75,7 @@ class Text(Compound):
         if ids is None or (ids.size and ids.min() < 0):
             return None
         words = np.array([*self.words.words, None], object)
-        return words[ids.astype(np.int64)]
+        return np.asarray(words[ids.astype(np.int64)], object)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Columns(Compound):
 Named = dict[str, tuple[str, ...]]
 
 
-def ends(outputs: Mapping[str, Result]) -> tuple[dict[str, Result], Named, Named]:
+def as_numbers(outputs: Mapping[str, Result]) -> tuple[dict[str, Result], Named, Named]:
     """Outputs as tensors of numbers, the words of those that are strings, and the names of those that have columns.
     ModelError for strings that the model only passes on, since only the words that it looks for have numbers."""
     words = {name: result.words for name, result in outputs.items() if isinstance(result, Text)}
@@ -108,6 +108,14 @@ def ends(outputs: Mapping[str, Result]) -> tuple[dict[str, Result], Named, Named
              for name, result in outputs.items()}
     return plain, {name: vocabulary.words for name, vocabulary in words.items()}, {
         name: result.names for name, result in outputs.items() if isinstance(result, Columns)}
+
+
+def named_words(found: Mapping[str, Result], inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> Named:
+    """The words of all strings among the labels' results and the inputs, by their names; of outputs ``as_numbers``
+    tells."""
+    texts = {result.ids: result.words.words for result in found.values() if isinstance(result, Text)}
+    named = {**{key: result.ids for key, result in found.items() if isinstance(result, Text)}, **inputs}
+    return {key: texts[value] for key, value in named.items() if value in texts and outputs.get(key, value) == value}
 
 
 def constant_text(strings: Any) -> Text:
@@ -121,7 +129,9 @@ def constant_text(strings: Any) -> Text:
 def mapped(text: Text, keys: Iterable[str], values: np.ndarray, default: Any) -> Value:
     """For each string the one of the ``values`` [keys, …] that stands at its place among the keys, else the default
     […]. Of equal keys the first counts."""
-    rows = {text.words.id_of(key): i for i, key in reversed(list(enumerate(keys)))}
+    rows: dict[int, int] = {}
+    for i, key in enumerate(keys):
+        rows.setdefault(text.words.id_of(key), i)
     rows.pop(UNKNOWN, None)
     # The table's last row is the default's: that of UNKNOWN, and of all words that an open vocabulary learns later.
     table = np.empty((len(text.words) + 1, *values.shape[1:]), values.dtype)
@@ -153,6 +163,25 @@ def together(texts: Iterable[Text]) -> tuple[tuple[Value, ...], Vocabulary]:
     if words is None:
         words = Vocabulary(dict.fromkeys(word for vocabulary in vocabularies for word in vocabulary.words))
     return tuple(translated(text, words) for text in texts), words
+
+
+def moved(function: Callable[..., Any], node: Any, *operands: Any) -> Any:
+    """What a function of a node and its operands, which moves elements whatever these are, does to strings."""
+    numbers, words = together(v for v in operands if isinstance(v, Text))
+    rest = iter(numbers)
+    results = function(node, *(next(rest) if isinstance(v, Text) else v for v in operands))
+    if isinstance(results, tuple):
+        return tuple(Text(v, words) if v is not None else None for v in results)
+    return Text(results, words)
+
+
+def equal(x: Text, y: Text) -> Value:
+    """Whether strings are the same; ModelError if that can't be told."""
+    if x.words.open and y.words.open:
+        raise ModelError("whether two strings that are fed are the same can't be told: only those that the model looks "
+                         "for are known")
+    (x, y), _ = together((x, y))
+    return F.equal(x, y)
 
 
 def rewritten(text: Text, change: Callable[[str], str]) -> Text:

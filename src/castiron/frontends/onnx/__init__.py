@@ -23,7 +23,7 @@ from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
-from castiron.frontends.text import Text, ends
+from castiron.frontends.text import as_numbers, named_words
 from castiron.ir import Dim, Expr, Graph, Node, TensorType, ancestors, sources, with_measured
 
 FORMAT = "onnx"
@@ -126,7 +126,7 @@ def _result(name: str, importer: Importer, results: Mapping[str, Result]) -> Res
 def _graph(title: str, importer: Importer, results: Mapping[str, Result]) -> Graph:
     """The graph of what was imported. An input that no output needs is left out, and with it the values of the
     labels that depend on it."""
-    results, vocabularies, columns = ends(results)
+    results, vocabularies, columns = as_numbers(results)
     outputs = values(results)
     needed = set(ancestors(value.node for value in outputs.values()))
     free = {symbol for node in needed for symbol in _symbols(node)}
@@ -144,7 +144,7 @@ def _graph(title: str, importer: Importer, results: Mapping[str, Result]) -> Gra
     labels = {name: replace(label, value=None, why="needs an input that no output needs")
               if label.value and label.value.node in dropped else label for name, label in importer.labels.items()}
     listed = {name: value for name, value in importer.fed.items() if name in inputs}
-    vocabularies |= {name: result.words.words for name, result in importer.found.items() if isinstance(result, Text)}
+    vocabularies = named_words(importer.found, listed, outputs) | vocabularies
     return with_measured(Graph(title, listed, outputs, labels, vocabularies=vocabularies, columns=columns))
 
 

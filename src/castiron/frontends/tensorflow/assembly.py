@@ -11,6 +11,7 @@ from castiron.frontends.results import DEAD, Missing, Result, Results, Unranked,
 from castiron.frontends.tensorflow.arrays import ArrayHandle
 from castiron.frontends.tensorflow.importer import Importer
 from castiron.frontends.tensorflow.lists import TensorList
+from castiron.frontends.text import as_numbers, named_words
 from castiron.ir import Expr, Graph, Label, Node, State, Value, ancestors, sources, toposort, with_measured
 
 #: Assigned variables may show others that are assigned; so often at most.
@@ -46,6 +47,7 @@ def assemble(name: str, importer: Importer, results: Mapping[str, Result]) -> Gr
     """The graph of what was imported. An input that no output needs is left out, and with it the values
     of the labels that depend on it. Raises UnsupportedOp and ModelError for what the outputs need and can't
     have: operators, a placeholder that is not among the inputs, a variable whose changes have no order."""
+    results, vocabularies, columns = as_numbers(results)
     outputs = values(results)
     kept = _kept_states(importer, outputs)
     new = values({variable: importer.current[variable] for variable in kept})
@@ -75,7 +77,9 @@ def assemble(name: str, importer: Importer, results: Mapping[str, Result]) -> Gr
         if node not in dropped and (source := next((n for n in sources(node) if n in dropped), None)):
             dropped[node] = dropped[source]
     labels = {key: _without(label, dropped) for key, label in importer.labels.items()}
-    return with_measured(Graph(name, fed, outputs, labels, states=tuple(states)))
+    vocabularies = named_words(importer.found, fed, outputs) | vocabularies
+    return with_measured(Graph(name, fed, outputs, labels, states=tuple(states), vocabularies=vocabularies,
+                               columns=columns))
 
 
 def _without(label: Label, dropped: Mapping[Node, str]) -> Label:

@@ -303,9 +303,10 @@ class Importer(Nesting):
             if feed.fixed is not None:
                 if isinstance(results[i], Unranked):
                     type = type or TensorType(results[i].dtype, feed.fixed.shape)
-                results[i] = fixed_value(feed, type)
+                results[i] = constant_text(feed.fixed) if text else fixed_value(feed, type)
             elif type is not None:
-                results[i] = self.fed[feed.key] = placeholder(feed.key, self.sizes.pinned(type))
+                value = self.fed[feed.key] = placeholder(feed.key, self.sizes.pinned(type))
+                results[i] = Text(value, self.words) if text else value
             elif isinstance(results[i], Unranked):
                 results[i] = unranked(node, feed.key, results[i].dtype)
             elif node.op in PLACEHOLDERS and isinstance(results[i], Missing):

@@ -1,16 +1,16 @@
-"""Tables from integers to numbers, as sorted keys and their values."""
+"""Tables from integers and strings to numbers and strings."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.lookup import looked_up
-from castiron.frontends.results import Missing, Result, Results, Table
+from castiron.frontends.lookup import encoded, looked_up
+from castiron.frontends.results import Result, Results, Table
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
-from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.ir import Value, constant
+from castiron.frontends.text import Text
+from castiron.ir import constant
 
 #: What fills a table: the table, its keys, their values.
 FILLS = frozenset({"LookupTableImport", "LookupTableImportV2", "InitializeTable", "InitializeTableV2"})
@@ -18,9 +18,6 @@ FILLS = frozenset({"LookupTableImport", "LookupTableImportV2", "InitializeTable"
 
 @handles("HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2")
 def _table(context: Context, node: SourceNode, operands: list[Result], scope: Scope) -> Results:
-    types = {node.attr(name).type for name in ("key_dtype", "value_dtype") if node.attr(name) is not None}
-    if pb.DT_STRING in types:
-        return Missing(node, "tables of strings are not supported")
     return (Table("/".join((*scope.path, node.name))),)
 
 
@@ -28,7 +25,7 @@ def _table(context: Context, node: SourceNode, operands: list[Result], scope: Sc
 def _fill(context: Context, node: SourceNode, operands: list[Result], scope: Scope) -> Results:
     table, keys, values = operands
     if isinstance(table, Table):
-        context.tables[table.name] = (node.known(keys, "what a table holds"), node.known(values, "what a table holds"))
+        context.tables[table.name] = (_held(node, keys), _held(node, values))
     return ()
 
 
@@ -36,10 +33,21 @@ def _fill(context: Context, node: SourceNode, operands: list[Result], scope: Sco
 def _find(context: Context, node: SourceNode, operands: list[Result], scope: Scope) -> Results:
     table, x, default = operands
     keys, values = _contents(context, table)
-    if keys.ndim != 1 or keys.dtype.kind not in "iu" or values.shape[:1] != keys.shape:
+    if keys.ndim != 1 or keys.dtype.kind not in "iuO" or values.shape[:1] != keys.shape:
         raise ModelError(f"a table from {keys.dtype}{list(keys.shape)} to {values.dtype}{list(values.shape)}")
-    default = default if isinstance(default, Value) else context.value_of(default)
+    default = context.value_of(default)
+    if isinstance(x, Text) or isinstance(default, Text):
+        return (encoded(x, keys, values, _held(node, default)[()]),)
     return (looked_up(x, keys, values, default),)
+
+
+def _held(node: SourceNode, held: Result) -> np.ndarray:
+    """The elements of a table, strings as Python's."""
+    if isinstance(held, Text):
+        if held.array is None:
+            raise ModelError("what a table holds depends on what is fed; it must be known when the model is compiled")
+        return held.array
+    return node.known(held, "what a table holds")
 
 
 @handles("LookupTableSize", "LookupTableSizeV2")

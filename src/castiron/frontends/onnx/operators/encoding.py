@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.lookup import looked_up
+from castiron.frontends.lookup import encoded
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.text import Text, Vocabulary, mapped
+from castiron.frontends.text import Text
 from castiron.ir import DType, Value, constant
 from castiron.ops import F
 
@@ -24,7 +24,7 @@ def label_encoder(node: SourceNode, x: Value | Text) -> Value | Text:
     keys, values = _listed(node, "keys"), _listed(node, "values")
     if keys is None or values is None or len(keys) != len(values):
         raise ModelError("keys and values are not of one number")
-    return _encoded(x, keys, values, _default(node, values), node.version >= 4)
+    return encoded(x, keys, values, _default(node, values), node.version >= 4)
 
 
 @converts("ai.onnx.ml.CategoryMapper", compound=True)
@@ -39,7 +39,7 @@ def _classes(node: SourceNode, x: Value | Text, names: str, numbers: str | None)
     if len(words) != len(places):
         raise ModelError(f"{len(words)} names of categories with {len(places)} numbers")
     keys, values = (words, places) if isinstance(x, Text) else (places, words)
-    return _encoded(x, keys, values, _default(node, values), False)
+    return encoded(x, keys, values, _default(node, values), False)
 
 
 def _listed(node: SourceNode, name: str) -> np.ndarray | None:
@@ -63,21 +63,6 @@ def _default(node: SourceNode, values: np.ndarray) -> str | np.generic:
     if values.dtype.kind == "f":
         return values.dtype.type(node.number("default_float", _DEFAULTS["float"]))
     return values.dtype.type(node.integer("default_int64", _DEFAULTS["int64"]))
-
-
-def _encoded(x: Value | Text, keys: np.ndarray, values: np.ndarray, default: str | np.generic,
-             equal_nan: bool) -> Value | Text:
-    if isinstance(x, Text) != (keys.dtype == object):
-        raise ModelError(f"{'strings' if isinstance(x, Text) else repr(x.type)} looked up among {keys.dtype} keys")
-    words = None
-    if values.dtype == object:
-        words = Vocabulary(dict.fromkeys([*values, default]))
-        values, default = np.array([words.id_of(word) for word in values], np.int64), words.id_of(default)
-    if isinstance(x, Text):
-        y = mapped(x, keys, values, default)
-    else:
-        y = looked_up(x, keys.astype(x.type.dtype.numpy), values, default, equal_nan)
-    return y if words is None else Text(y, words)
 
 
 @converts("ai.onnx.ml.OneHotEncoder", compound=True)

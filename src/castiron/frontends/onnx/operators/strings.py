@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends import text
 from castiron.frontends.counting import count_up
 from castiron.frontends.lookup import looked_up
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.shape import part, shape, size
 from castiron.frontends.onnx.operators.table import converts
-from castiron.frontends.text import UNKNOWN, Text, Vocabulary, constant_text, mapped, rewritten, together
+from castiron.frontends.text import UNKNOWN, Text, Vocabulary, constant_text, mapped, rewritten
 from castiron.ir import Dim, DType, Value, constant, maximum, product
 from castiron.ops import F
 
@@ -23,11 +24,7 @@ converts("Size", text=True)(lambda node, x: size(node, x.ids))
 
 @converts("Equal", text=True)
 def equal(node: SourceNode, x: Text, y: Text) -> Value:
-    if x.words.open and y.words.open:
-        raise ModelError("whether two strings that are fed are the same can't be told: only those that the model looks "
-                         "for are known")
-    (x, y), _ = together((x, y))
-    return F.equal(x, y)
+    return text.equal(x, y)
 
 
 @converts("Cast", text=True)

@@ -9,7 +9,7 @@ from typing import Any
 from castiron.errors import ModelError
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.results import Compound
-from castiron.frontends.text import Text, together
+from castiron.frontends.text import Text, moved
 from castiron.ir import Value
 from castiron.ops import apply
 
@@ -72,18 +72,8 @@ def convert(node: SourceNode, *operands: Value | Compound | None) -> Results:
         if needed and (position >= len(operands) or operands[position] is None):
             raise ModelError(f"{node.op} has no operand {parameter.name!r}")
     if strings and node.op in MOVES:
-        return _moved(function, node, operands)
+        return moved(function, node, *operands)
     takes = node.op in COMPOUND or (strings and node.op in TEXT)
     if not takes and (found := next((v for v in operands if isinstance(v, Compound)), None)):
         raise ModelError(f"{node.op} of {found.kind} is not supported")
     return function(node, *operands)
-
-
-def _moved(function: Callable[..., Results], node: SourceNode, operands: tuple[Value | Text | None, ...]) -> Results:
-    """The results of an operator that moves the elements of strings."""
-    numbers, words = together(v for v in operands if isinstance(v, Text))
-    rest = iter(numbers)
-    results = function(node, *(next(rest) if isinstance(v, Text) else v for v in operands))
-    if isinstance(results, tuple):
-        return tuple(Text(v, words) if v is not None else None for v in results)
-    return Text(results, words)

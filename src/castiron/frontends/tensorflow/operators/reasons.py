@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_STRINGS = "works on strings, which castiron doesn't have; cut the graph behind it (--input)"
+_STRINGS = "looks into strings or makes some: castiron knows whole words only; cut the graph behind it (--input)"
 _SIZES = "decodes or compares sets, as sparse tensors; cut the graph before it (--output)"
 _RANDOM = "draws random numbers; export the model for inference, or build from its .keras file"
 _FILES = "reads files or a data set; cut the graph behind it (--input)"
@@ -16,7 +16,7 @@ _RARE = "is a special function without a kernel"
 _CUDA = "exists on graphics processors only; export the model on a processor"
 _INTEGERS = "computes with quantised integers; export the model with floats"
 _PYTHON = "calls back into Python"
-_LOOKUP = "works on tables that change or hold strings"
+_LOOKUP = "works on tables that change or are filled from files"
 
 #: Operators by reason. A name that ends in * stands for all that begin so.
 _BY_REASON: dict[str, str] = {

@@ -8,6 +8,7 @@ from typing import Any
 from castiron.errors import ModelError
 from castiron.frontends.results import Compound
 from castiron.frontends.tensorflow.nodes import SourceNode
+from castiron.frontends.text import Text, moved
 from castiron.ir import Value
 from castiron.ops import apply
 
@@ -19,6 +20,15 @@ TABLE: dict[str, Callable[..., Results]] = {}
 
 #: The same for operands of which some are made of several values, such as complex numbers.
 COMPOUND: dict[str, Callable[..., Results]] = {}
+
+
+#: The same for operands of which some are strings.
+TEXT: dict[str, Callable[..., Results]] = {}
+
+#: Operators that move elements whatever these are: of strings their numbers.
+MOVES = frozenset({
+    "ConcatV2", "ExpandDims", "Gather", "GatherNd", "GatherV2", "Pack", "Reshape", "Select", "SelectV2", "Slice",
+    "Split", "SplitV", "Squeeze", "StridedSlice", "Tile", "Transpose", "Unpack"})
 
 
 def converts(*names: str, table: dict[str, Callable[..., Results]] = TABLE) -> Callable[[Any], Any]:
@@ -45,6 +55,11 @@ def is_supported(op: str) -> bool:
 
 def convert(node: SourceNode, *operands: Value | Compound) -> Results:
     """The results of an operator of the table; ModelError if it doesn't take such operands."""
+    if any(isinstance(v, Text) for v in operands):
+        if node.op in MOVES:
+            return moved(TABLE[node.op], node, *operands)
+        if node.op in TEXT:
+            return TEXT[node.op](node, *operands)
     compound = next((v for v in operands if isinstance(v, Compound)), None)
     table = TABLE if compound is None else COMPOUND
     if node.op not in table:
