@@ -10,6 +10,7 @@ from castiron.errors import OutputError
 from castiron.ir import Graph, in_bodies, print_graph
 from castiron.passes.check import check
 from castiron.passes.control import control
+from castiron.passes.dequantize import dequantize
 from castiron.passes.fold import fold
 from castiron.passes.fuse import fuse
 from castiron.passes.hoist import hoist
@@ -20,7 +21,7 @@ from castiron.passes.share import share
 from castiron.passes.simplify import simplify
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
-    control, lower, fold, control, simplify, layout, simplify, pack, fold, hoist, fuse, share)
+    control, dequantize, lower, fold, control, simplify, layout, simplify, pack, fold, hoist, fuse, share)
 
 
 def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE, dump: str | Path | None = None,
