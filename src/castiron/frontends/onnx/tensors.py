@@ -17,6 +17,9 @@ from castiron.ops.narrow import numbers
 #: The symbol of an unknown first dimension.
 BATCH = "batch"
 
+#: Constants in files of their own are mapped rather than read from this size on.
+MAPPED_BYTES = 1 << 20
+
 #: No tensor has more axes than this.
 RANK_LIMIT = 64
 
@@ -116,10 +119,11 @@ def array_of(tensor: pb.TensorProto, folder: Path | None) -> np.ndarray:
     if tensor.data_location == pb.TensorProto.EXTERNAL:
         elements = _external(tensor, np.dtype(stored), size, folder)
     elif tensor.HasField("raw_data"):
-        if len(tensor.raw_data) != size * np.dtype(stored).itemsize:
-            raise ModelError(f"the constant {tensor.name!r} has {len(tensor.raw_data)} bytes where "
+        raw = tensor.raw_data  # a copy each time
+        if len(raw) != size * np.dtype(stored).itemsize:
+            raise ModelError(f"the constant {tensor.name!r} has {len(raw)} bytes where "
                              f"{dtype.value}{list(shape)} needs {size * np.dtype(stored).itemsize}")
-        elements = np.frombuffer(tensor.raw_data, np.uint8 if stored == "?" else stored)
+        elements = np.frombuffer(raw, np.uint8 if stored == "?" else stored)
     else:
         values = getattr(tensor, field)
         if len(values) != size:
@@ -199,4 +203,6 @@ def _external(tensor: pb.TensorProto, stored: np.dtype, size: int, folder: Path 
         raise ModelError(f"the file {name!r} doesn't hold the data of {tensor.name!r}: {wanted} bytes are needed of "
                          f"{length} at {offset}, and the file has {file.stat().st_size}")
     dtype = np.dtype(np.uint8) if stored.kind == "b" else stored
-    return np.fromfile(file, dtype, size, offset=offset)
+    if wanted < MAPPED_BYTES:
+        return np.fromfile(file, dtype, size, offset=offset)
+    return np.asarray(np.memmap(file, dtype, "r", offset, (size,)))
