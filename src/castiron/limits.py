@@ -33,7 +33,7 @@ class Limits:
     read_gbs: Mapping[str, float]
 
 
-def measure(tools: Tools, level: Level | None = None, pieces: int = 60) -> Limits:
+def measure(tools: Tools, level: Level | None = None, pieces: int = 40) -> Limits:
     """Measure this core's, at an instruction-set level: the processor's highest unless given."""
     library = Library(_SOURCE.read_text(), ("multiply_add", "read_memory"), tools, level)
     memory = aligned(max(map(_bytes, SIZES_MIB.values())), 0)
