@@ -8,9 +8,23 @@ from functools import partial
 import numpy as np
 
 from castiron.errors import ShapeError
-from castiron.ir import Dim, DType, Graph, Label, TensorType, Value, constant, evaluate, placeholder, symbol
+from castiron.ir import (
+    Dim,
+    DType,
+    Graph,
+    Label,
+    TensorType,
+    Value,
+    constant,
+    evaluate,
+    placeholder,
+    product,
+    symbol,
+    with_measured,
+)
 from castiron.ops import F
 from castiron.ops.loop import conditional, loop
+from castiron.ops.sizes import compress
 
 BATCH, SEQ = symbol("batch"), symbol("seq")
 
@@ -58,11 +72,11 @@ class RandomGraph:
         values = list(self.exact)
         labels = {f"v{i}": Label(v.node.op, v) for i, v in enumerate(values)}
         if traced:
-            return Graph("traced", self.inputs, dict(zip(labels, values, strict=True)), labels, True)
+            return with_measured(Graph("traced", self.inputs, dict(zip(labels, values, strict=True)), labels, True))
         nodes = Graph("all", self.inputs, dict(zip(labels, values, strict=True))).nodes
         used = {v for node in nodes for v in node.inputs}
         outputs = [*(v for v in values if v not in used), *self.random.sample(values, self.random.randint(0, 2))]
-        return Graph("random", self.inputs, {f"y{i}": v for i, v in enumerate(outputs)}, labels)
+        return with_measured(Graph("random", self.inputs, {f"y{i}": v for i, v in enumerate(outputs)}, labels))
 
     def grow(self) -> None:
         self.grow_by(self.random.choice(_KINDS))
@@ -147,6 +161,19 @@ class RandomGraph:
         if name == "sum" and x.type.dtype.is_float:
             result = F.sin(F.mul(result, 0.01))
         return result, [x], name in ("max", "min") or not x.type.dtype.is_float
+
+    def _compress(self, x: Value):
+        """As many of the elements along the first axis as data decide."""
+        mask = self.random.choice([v for v in self.exact if v.type.rank and self.exact[v]])
+        if self.rows or self.depth or not x.type.rank or mask.type.shape[0] != x.type.shape[0]:
+            raise _Unfit
+        column = F.reshape(mask, shape=(mask.type.shape[0], product(mask.type.shape[1:])))
+        if not isinstance(column.type.shape[1], int) or not column.type.shape[1]:
+            raise _Unfit
+        column = F.gather(column, constant(np.int64(0)), axis=1)
+        mask = column if column.type.dtype == DType.BOOL else F.greater(column, constant(sample(
+            self.numpy, column.type.dtype, ())))
+        return compress(x, mask, 0), [x], True
 
     def _matmul(self, x: Value):
         self.floating(x)
@@ -310,7 +337,7 @@ def _broadcasts(x: Value, y: Value) -> bool:
 
 
 def _elements(type: TensorType) -> int:
-    return evaluate(type.size, {"batch": 7, "seq": 7})
+    return evaluate(type.size, dict.fromkeys(type.symbols, 7))
 
 
 def sample(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], special: bool = False) -> np.ndarray:

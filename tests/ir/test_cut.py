@@ -5,8 +5,21 @@ import pytest
 
 from castiron import interp
 from castiron.errors import ModelError
-from castiron.ir import DType, Graph, Label, State, TensorType, cut, parse_type, placeholder, symbol, verify
+from castiron.ir import (
+    DType,
+    Graph,
+    Label,
+    State,
+    TensorType,
+    cut,
+    parse_type,
+    placeholder,
+    symbol,
+    verify,
+    with_measured,
+)
 from castiron.ops import F
+from castiron.ops.sizes import compress
 
 BATCH, SEQ = symbol("batch"), symbol("seq")
 
@@ -95,3 +108,19 @@ def test_errors(graph, arguments, message):
 def test_what_is_no_type(text):
     with pytest.raises(ModelError, match="is not a type such as"):
         parse_type(text)
+
+
+def test_measured_dimensions():
+    x = placeholder("x", TensorType(DType.F32, (BATCH, 2)))
+    kept = compress(x, F.greater(F.gather(x, np.int64(0), axis=1), 0.0), 0)
+    y = F.exp(kept)
+    graph = with_measured(Graph("g", {"x": x}, {"y": y, "sum": F.reduce_sum(x, axes=(0,))}, {
+        "kept": Label("BooleanMask", kept)}))
+    part = cut(graph, {"kept": None}, ["y"])
+    assert list(part.inputs) == ["kept"] and str(part.outputs["y"].type) == "f32[kept,2]"
+    assert evaluate(part, kept=np.zeros((3, 2)))[0].shape == (3, 2)
+    assert str(cut(graph, {"kept": parse_type("f32[5,2]")}, ["y"]).outputs["y"].type) == "f32[5,2]"
+    whole = cut(graph, outputs=["y"])
+    assert evaluate(whole, x=[[1, 2], [-1, 2]])[0].shape == (1, 2)
+    with pytest.raises(ModelError, match="can't be said to be 5"):
+        cut(graph, {"y": parse_type("f32[5,2]")}, ["y", "kept"])

@@ -314,6 +314,9 @@ def verify(graph: Graph, free: Iterable[str] = ()) -> None:
         type = next(value.type for value in graph.inputs.values() if untold[0] in value.type.symbols)
         raise ModelError(f"{graph.name}: an input {type!r} doesn't tell what {untold[0]} is: say what its sizes are")
     for node in graph.nodes:
+        if node.op == "extent" and not isinstance(size := node.attrs["size"], int) and (
+                graph.measured.get(str(size)) != node.inputs[1]):
+            raise ModelError(f"{graph.name}: {node!r}: the dimension {size} is measured by something else")
         if node.op == "input" and node not in listed:
             raise ModelError(f"{graph.name}: input {node.attrs['name']!r} is used but not listed")
         for type in node.types:

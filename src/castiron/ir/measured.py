@@ -28,6 +28,12 @@ def is_measured(dim: Dim) -> bool:
     return any(isinstance(name, Measured) for name in getattr(dim, "symbols", ()))
 
 
+def counting(dim: Expr) -> Value:
+    """The scalar that gives a measured dimension."""
+    (((name,), _),) = dim.terms
+    return name.count
+
+
 def _first(node: Node) -> Node:
     """The first node that was made of those that compute the same as this one."""
     for inner in toposort([node]):
@@ -48,15 +54,15 @@ def _key(node: Node) -> tuple:
 def sources(node: Node) -> list[Node]:
     """What a node of a graph that is being made depends on: operands, and what gives the dimensions that it
     mentions."""
-    return [*(v.node for v in node.inputs), *_counting(node)]
+    return [*(v.node for v in node.inputs), *_counts(node)]
 
 
 def ancestors(roots: Iterable[Node]) -> list[Node]:
     """The roots and all they depend on, sources before users."""
-    return toposort(roots, _counting)
+    return toposort(roots, _counts)
 
 
-def _counting(node: Node) -> list[Node]:
+def _counts(node: Node) -> list[Node]:
     return [name.count.node for name in sorted(node.symbols) if isinstance(name, Measured)]
 
 
@@ -72,5 +78,5 @@ def with_measured(graph: Graph) -> Graph:
         stem = name.rsplit("_", 2)[0]
         names[name] = next(n for n in (stem, *(f"{stem}_{i}" for i in range(2, len(found) + 3))) if n not in taken)
         taken.add(names[name])
-    graph = resized(replace(graph, traced=True, measured=found), {old: symbol(new) for old, new in names.items()})
-    return replace(graph, traced=False)
+    named = resized(replace(graph, traced=True, measured=found), {old: symbol(new) for old, new in names.items()})
+    return replace(named, traced=graph.traced)

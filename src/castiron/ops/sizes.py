@@ -12,7 +12,20 @@ from typing import ClassVar
 import numpy as np
 
 from castiron.errors import ShapeError
-from castiron.ir import Dim, DType, Expr, TensorType, Value, constant, maximum, measured, minimum, product
+from castiron.ir import (
+    Dim,
+    DType,
+    Expr,
+    TensorType,
+    Value,
+    constant,
+    counting,
+    is_measured,
+    maximum,
+    measured,
+    minimum,
+    product,
+)
 from castiron.ops.base import Example, F, Op, normalize_axis
 from castiron.ops.symbolic import dims_of, known
 
@@ -117,7 +130,7 @@ def extent(x: Value, count: Value, name: str) -> Value:
     """The first elements along axis 0, as many as an i64[] says that is never larger than x. ``name`` is what their
     number is called."""
     size = size_of(count, name)
-    return F.extent(x, count, size=size) if isinstance(size, Expr) else _front(x, size)
+    return F.extent(x, counting(size), size=size) if is_measured(size) else _front(x, size)
 
 
 def _front(x: Value, size: Dim) -> Value:
