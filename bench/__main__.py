@@ -31,8 +31,8 @@ CALLS = "calls"
 NEEDED = ("castiron", "tensorflow", "keras", "onnx", "tf2onnx", "ziglang", "go", "matplotlib")
 
 #: What a run takes, roughly, in minutes.
-MINUTES = {"limits": 0.2, "size": 0.1, "cold": 2, "scoring": 1, "building": 5}
-CASE_MINUTES, MODEL_MINUTES = 0.9, 1.0
+MINUTES = {"limits": 0.5, "size": 0.1, "cold": 2, "scoring": 1.5, "building": 6}
+CASE_MINUTES, MODEL_MINUTES = 0.7, 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

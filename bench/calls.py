@@ -20,7 +20,7 @@ from bench.timing import Timing
 TURN_SECONDS = 0.02
 
 #: A case takes about so long, but has so many rounds at least and at most.
-CASE_SECONDS, LEAST_ROUNDS, MOST_ROUNDS = 30.0, 7, 60
+CASE_SECONDS, LEAST_ROUNDS, MOST_ROUNDS = 15.0, 5, 60
 
 #: How far from the source's framework a result may be, relative to the largest.
 TOLERANCE = 1e-4

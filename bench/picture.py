@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.figures import TARGETS, ratio
-from bench.models import RECIPES
+from bench.figures import ratio
+from bench.models import MEASURED, RECIPES
 from bench.results import Results
 
+BATCHES = (1, 32)
 _COLOURS = ("#2f6f9f", "#9fc5e0")
 
 
 def draw(results: Results, path: Path) -> None:
     """Bars, a pair for each model: batch 1 and 32, on one thread. Nothing is drawn if nothing was measured."""
-    bars = [(RECIPES[name].title, [ratio(results, name, batch) for batch in targets])
-            for name, targets in TARGETS.items()]
+    bars = [(RECIPES[name].title, [ratio(results, name, batch) for batch in BATCHES]) for name in MEASURED]
     bars = [(title, values) for title, values in bars if any(values)]
     if not bars:
         return
@@ -31,7 +31,7 @@ def draw(results: Results, path: Path) -> None:
         for j, (value, colour) in enumerate(zip(values, _COLOURS, strict=True)):
             if value:
                 place = i + (j - 0.5) * height
-                axes.barh(place, value, height, color=colour, label=("batch 1", "batch 32")[j] if i == 0 else None)
+                axes.barh(place, value, height, color=colour, label=f"batch {BATCHES[j]}" if i == 0 else None)
                 axes.annotate(f"{value:.2f}×", (value, place), (3, 0), textcoords="offset points", va="center",
                               fontsize=8)
     axes.axvline(1, color="black", linewidth=1)

@@ -51,8 +51,9 @@ def page(results: Results, models: Collection[str] | None = None) -> str:
 
 def _summary(results: Results) -> str:
     rows = []
-    for name, targets in TARGETS.items():
-        for batch, bound in targets.items():
+    for name in MEASURED:
+        for batch in RECIPES[name].batches:
+            bound = TARGETS.get(name, {}).get(batch)
             cells = results.cells(name, batch, 1)
             peer, own = best_peer(cells), cells.get("castiron")
             if not peer or not own:
@@ -61,7 +62,7 @@ def _summary(results: Results) -> str:
             gflops = _gflops(results, own)
             rows.append((RECIPES[name].title, str(batch), _microseconds(own.median_us),
                          f"{_microseconds(peer.median_us)}, {ENGINES[peer.engine].title}", f"**{_times(value)}**",
-                         _times(bound), "met" if value >= bound else "**missed**",
+                         *(("-", "") if bound is None else (_times(bound), "met" if value >= bound else "**missed**")),
                          f"{gflops:.3g}" if gflops else "-", _share(results, own) or "-"))
     if not rows:
         return ""
