@@ -11,10 +11,7 @@ from castiron.frontends.keras.fields import Fields
 from castiron.frontends.keras.layers import LAYERS, OPERATIONS
 from castiron.frontends.keras.layers.operations.refused import REFUSED
 from castiron.frontends.keras.model import Layer
-from castiron.frontends.onnx.importer import HANDLERS as ONNX_HANDLERS
 from castiron.frontends.onnx.importer import OPSETS
-from castiron.frontends.onnx.operators import REASONS as ONNX_REASONS
-from castiron.frontends.onnx.operators import TABLE as ONNX_TABLE
 from castiron.frontends.tensorflow.handlers import HANDLERS
 from castiron.frontends.tensorflow.operators import REASONS, TABLE
 
@@ -74,18 +71,22 @@ def page() -> str:
 def _onnx() -> list[str]:
     import onnx
 
-    standard = {schema.name for schema in onnx.defs.get_all_schemas() if not (schema.domain or schema.deprecated)}
-    own = {*ONNX_TABLE, *ONNX_HANDLERS}
-    missing = {name: f"it {ONNX_REASONS[name]}" if name in ONNX_REASONS else "not yet" for name in standard - own}
+    from conformance.operators import READ, rows, table
+
+    known = rows()
+    others = READ - {row.name for row in known}
     return [
-        f"## ONNX operators ({len(standard & own)} of {len(standard)})",
+        f"## ONNX operators ({sum(not row.why for row in known)} of {len(known)})",
         "",
-        f"Of the newest set that onnx {onnx.__version__} knows; sets {OPSETS[0]} to {OPSETS[-1]} are read. Cases of",
-        "ONNX's own tests that don't pass are listed with their reasons in `tests/conformance`.",
+        f"Every operator of every domain that onnx {onnx.__version__} knows. Models of version {OPSETS[0]} to "
+        f"{OPSETS[-1]} are read, each",
+        "operator as any version since its first writes it. The cases are ONNX's own tests that have the operator in",
+        "them, through compiled code; [CONFORMANCE.md](CONFORMANCE.md) says more of them.",
         "",
-        *_table("operator", dict.fromkeys(standard & own, "") | missing),
+        *table(),
         "",
-        "Besides: " + ", ".join(f"`{name}`" for name in sorted(own - standard, key=str.lower)) + ".",
+        "Besides, as exporters write them or the first versions had them on trial: "
+        + ", ".join(f"`{name}`" for name in sorted(others, key=str.lower)) + ".",
         "",
     ]
 

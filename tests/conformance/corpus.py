@@ -65,7 +65,7 @@ def networks() -> dict[str, Case]:
                 shape = [dim.dim_value or 1 for dim in info.type.tensor_type.shape.dim]
                 size = np.prod(shape)
                 inputs[info.name] = (np.arange(size).reshape(shape) / size).astype(np.float32)
-        outputs = {info.name: _loaded(path.with_name(f"{path.stem}_output_{i}.pb"), info.type)
+        outputs = {info.name: loaded(path.with_name(f"{path.stem}_output_{i}.pb"), info.type)
                    for i, info in enumerate(model.graph.output)}
         name = f"{LIGHT}/{case.name}"
         found[name] = Case(name, LIGHT, path.read_bytes(), ((inputs, outputs),), case.rtol, case.atol)
@@ -85,13 +85,13 @@ def _file_case(case, suite: str) -> Case:
     model = onnx.load(folder / "model.onnx")
     sets = []
     for data in sorted(folder.glob("test_data_set_*")):
-        sets.append(tuple(_arrays(infos, [_loaded(data / f"{kind}_{i}.pb", info.type) for i, info in enumerate(infos)
+        sets.append(tuple(_arrays(infos, [loaded(data / f"{kind}_{i}.pb", info.type) for i, info in enumerate(infos)
                                           if (data / f"{kind}_{i}.pb").exists()])
                           for kind, infos in (("input", model.graph.input), ("output", model.graph.output))))
     return Case(f"{suite}/{case.name}", suite, (folder / "model.onnx").read_bytes(), tuple(sets), case.rtol, case.atol)
 
 
-def _loaded(path: Path, type):
+def loaded(path: Path, type):
     """What a file holds of a value of a type."""
     import onnx
 

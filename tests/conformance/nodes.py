@@ -35,10 +35,11 @@ BFLOAT16 = 2 ** -6
 
 @dataclass(frozen=True)
 class Converted:
-    """A case's graph, or why there is none."""
+    """A case's graph, or why there is none; whether something that is fed had to be ``pinned`` for it."""
 
     graph: Graph | None
     why: str = ""
+    pinned: bool = False
 
 
 def converted(case: Case) -> Converted:
@@ -46,7 +47,7 @@ def converted(case: Case) -> Converted:
 
     Where the shapes of results depend on small inputs, these are fixed, as ``--set`` does it for a user: first
     integers behind the first input, then all behind it, at last the first too. Where free dimensions can't stay free,
-    inputs have the shapes that the case feeds (``--input``).
+    inputs have the shapes that the case feeds (``--input``) before more of them is fixed.
     """
     arrays = case.sets[0][0]
     try:
@@ -65,12 +66,12 @@ def converted(case: Case) -> Converted:
             try:
                 graph = frontend.convert(case.name, model, inputs=elements | shaped, fixed=values)
                 verify(graph)
-                return Converted(graph)
+                return Converted(graph, pinned=bool(fixed or shaped))
             except CastironError as error:
                 why = str(error)
             if not re.search("--dim|fixed shape", why):
                 break
-        if "depends on" not in why:
+        if not re.search("depends on|--dim|fixed shape", why):
             break
     return Converted(None, why)
 

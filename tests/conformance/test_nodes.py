@@ -4,6 +4,7 @@ import pytest
 
 from conformance import nodes
 from conformance.corpus import cases, networks
+from conformance.page import PAGE, page
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,11 @@ def test_listed_cases_pass_in_compiled_code(converted):
     passing, _ = nodes.listed()
     chosen = {name: cases()[name] for name in sorted(passing & converted.keys())}
     assert not nodes.failures(chosen, {name: converted[name].graph for name in chosen})
+
+
+def test_page(converted):
+    """If this fails, tests/conformance/page.py writes the page anew."""
+    assert PAGE.read_text(encoding="utf-8") == page(converted)
 
 
 @pytest.mark.parametrize("name", networks())

@@ -31,7 +31,9 @@ def main(seed: Path, folder: Path, first: int, last: int) -> None:
     signal.signal(signal.SIGALRM, late)
     for number in range(first, last):
         print(number, flush=True)
-        path = damaged(seed, folder, number)
+        place = folder / "place"
+        place.mkdir()
+        path = damaged(seed, place, number)
         signal.alarm(SECONDS)
         try:
             _ = driver.compile(path).unit
@@ -42,7 +44,7 @@ def main(seed: Path, folder: Path, first: int, last: int) -> None:
             print(f"FAILED {number}: {traceback.format_exc()}", flush=True)
         finally:
             signal.alarm(0)
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(place)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,16 @@ import h5py
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from castiron.frontends.onnx.proto import onnx_pb2
 from castiron.frontends.tensorflow.proto import graph_pb2, saved_model_pb2
 
 HUGE = (0, 1, -1, 2, 3, 127, 1 << 15, 1 << 24, (1 << 31) - 1, -(1 << 31), 1 << 32, (1 << 63) - 1, -(1 << 63))
 ODD = (None, True, "", "../../etc/passwd", "/", "x" * 10000, "\0", "é\u202e", [], {}, 0.5, -1, 1e308, 1 << 70,
        {"class_name": "Lambda", "config": {}}, [[[[[[]]]]]])
+
+#: By the name of a file, the message that it holds.
+_MESSAGES = {"saved_model.pb": saved_model_pb2.SavedModel, "model.pb": graph_pb2.GraphDef,
+             "model.onnx": onnx_pb2.ModelProto}
 
 
 def damaged(seed: Path, folder: Path, number: int) -> Path:
@@ -27,16 +32,16 @@ def damaged(seed: Path, folder: Path, number: int) -> Path:
         copy = folder / f"{number}"
         shutil.copytree(seed, copy)
         files = sorted(f for f in copy.rglob("*") if f.is_file())
+        model = next(copy / name for name in _MESSAGES if (copy / name).exists())
         if rng.random() < 0.1:
             rng.choice(files).unlink()
         else:
-            graph = copy / "saved_model.pb"
-            file = graph if rng.random() < 0.7 else rng.choice(files)
-            _damage(file, saved_model_pb2.SavedModel if file == graph else None, rng)
-        return copy
+            file = model if rng.random() < 0.7 else rng.choice(files)
+            _damage(file, _MESSAGES.get(file.name), rng)
+        return model if model.suffix == ".onnx" else copy
     copy = folder / f"{number}{seed.suffix}"
     shutil.copy(seed, copy)
-    _damage(copy, graph_pb2.GraphDef if seed.suffix == ".pb" else None, rng)
+    _damage(copy, _MESSAGES.get(f"model{seed.suffix}"), rng)
     return copy
 
 

@@ -22,7 +22,8 @@ def seeds(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.pb", "saved_model"])
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.pb", "saved_model", "network.onnx", "external",
+                                  "bodies.onnx", "classical.onnx"])
 def test_damaged(name, seeds, tmp_path):
     done = subprocess.run([sys.executable, HERE / "examine.py", seeds / name, tmp_path, "0", str(VARIANTS)],
                           capture_output=True, text=True)

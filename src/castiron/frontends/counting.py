@@ -17,11 +17,16 @@ from castiron.ops.symbolic import known
 SPLAT_LIMIT = 1 << 26
 
 
-def count(size: int, dtype: DType) -> np.ndarray:
-    """0, 1, … size-1; ModelError if that are too many to write down."""
+def countable(size: int) -> int:
+    """The number of elements of a constant; ModelError if that are too many to write down."""
     if not 0 <= size <= SPLAT_LIMIT:
         raise ModelError(f"a range of {size} elements")
-    return np.arange(size).astype(dtype.numpy)
+    return size
+
+
+def count(size: int, dtype: DType) -> np.ndarray:
+    """0, 1, … size-1; ModelError if that are too many to write down."""
+    return np.arange(countable(size)).astype(dtype.numpy)
 
 
 def count_up(size: Dim, dtype: DType = DType.I32) -> Value:

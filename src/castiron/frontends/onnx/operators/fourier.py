@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count
+from castiron.frontends.counting import count, countable
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.shape import part
 from castiron.frontends.onnx.operators.table import converts
@@ -79,7 +79,9 @@ def stft(node: SourceNode, x: Value, step: Value, window: Value | None = None, l
         steps if window is None else window.type.shape[0])
     if not isinstance(size, int) or not isinstance(steps, int) or hop < 1 or not 0 < size <= steps:
         raise ModelError(f"frames of {size} elements every {hop} of {steps}; give free dimensions sizes (--dim)")
-    places = np.arange((steps - size) // hop + 1)[:, None] * hop + np.arange(size)
+    frames = (steps - size) // hop + 1
+    countable(frames * size)
+    places = np.arange(frames)[:, None] * hop + np.arange(size)
     parts = [F.gather(v, constant(places), axis=1) for v in _pair(x)]
     if window is not None:
         parts = [F.mul(v, window) for v in parts]
@@ -90,6 +92,7 @@ def stft(node: SourceNode, x: Value, step: Value, window: Value | None = None, l
 def mel_weight_matrix(node: SourceNode, bands: Value, length: Value, sampling: Value, low: Value, high: Value) -> Value:
     """Triangles at equal distances on the mel scale over the bins of a transform."""
     number, size, rate = (node.ints(v, "the size of the matrix")[0] for v in (bands, length, sampling))
+    countable(max(number, 0) * max(size, 0))
     edges = [2595 * np.log10(1 + node.known(v, "an edge").item() / 700) for v in (low, high)]
     mels = edges[0] + np.arange(number + 2) * (edges[1] - edges[0]) / (number + 2)
     bins = ((size + 1) * 700 * (10 ** (mels / 2595) - 1) // rate).astype(np.int64)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.counting import count, countable
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant
@@ -34,7 +35,7 @@ def upsample(node: SourceNode, x: Value, scales: Value | None = None) -> Value:
         if scale != 1:
             size = _size(x, axis)
             new = math.floor(size * scale)
-            places = np.arange(new) / scale
+            places = count(new, DType.F64) / scale
             mode = {"nearest": "nearest", "linear": "linear", "bilinear": "linear"}.get(node.text("mode", "nearest"))
             x = _along(x, axis, places, mode, scale, node, "floor" if scale > 1 else "ceil")
     return x
@@ -148,7 +149,7 @@ def _scales(node: SourceNode, old: list[int], wanted: tuple[int, ...]) -> tuple[
 
 def _places(node: SourceNode, old: int, new: int, scale: float, region: tuple[float, float]) -> np.ndarray:
     """Where in an axis of ``old`` elements each of the ``new`` lies."""
-    i, length = np.arange(new, dtype=np.float64), scale * old
+    i, length = count(new, DType.F64), scale * old
     match node.text("coordinate_transformation_mode", "half_pixel"):
         case "half_pixel":
             return (i + 0.5) / scale - 0.5
@@ -186,6 +187,7 @@ def _along(x: Value, axis: int, places: np.ndarray, mode: str | None, scale: flo
     a = node.number("cubic_coeff_a", -0.75)
     kernel, radius = (_triangle, 1) if mode == "linear" else (lambda d: _cubic(d, a), 2)
     reach = math.ceil(radius / width)
+    countable(len(places) * old)
     matrix = np.zeros((len(places), old))
     for i, place in enumerate(places):
         around = np.arange(math.floor(place) - reach, math.floor(place) + reach + 2)
@@ -289,6 +291,7 @@ def affine_grid(node: SourceNode, theta: Value, size: Value) -> Value:
     """The places for GridSample that matrices [N, d, d + 1] move a grid over an image of a size to."""
     n, _, *sizes = node.ints(size, "the size")
     d, corners = len(sizes), node.flag("align_corners")
+    countable(math.prod(sizes))
     axes = [np.linspace(-1, 1, s) if corners else (2 * np.arange(s) + 1) / s - 1 for s in sizes]
     grid = np.stack([*np.meshgrid(*axes, indexing="ij")[::-1], np.ones(sizes)], -1).reshape(-1, d + 1)
     moved = F.matmul(constant(grid.astype(theta.type.dtype.numpy)), theta, transpose_b=True)

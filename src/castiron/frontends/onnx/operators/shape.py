@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count_up, dim_value, interval, meeting, range_
+from castiron.frontends.counting import count_up, countable, dim_value, interval, meeting, range_
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
 from castiron.frontends.text import Text, constant_text
@@ -245,6 +245,7 @@ def _repeated(x: Value, before: list[Dim], after: list[Dim], mode: str) -> Value
         if (low, high) == (0, 0):
             continue
         if all(isinstance(n, int) for n in (size, low, high)) and size > 0:
+            countable(max(size, 0) + max(low, 0) + max(high, 0))
             places = np.pad(np.arange(size), (max(low, 0), max(high, 0)), mode=mode)
             index = constant(places[max(-low, 0):len(places) - max(-high, 0)].astype(np.int64))
         elif mode != "wrap":

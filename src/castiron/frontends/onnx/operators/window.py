@@ -11,7 +11,7 @@ from itertools import product as positions
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count_up
+from castiron.frontends.counting import count_up, countable
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant, exact_div, product
@@ -154,6 +154,7 @@ def _max_and_place(node: SourceNode, x: Value, at: Window) -> tuple[Value, Value
     area = product(spatial)
     if not isinstance(area, int):
         raise ModelError(f"gives places in {x.type!r}, whose size must be known; give free dimensions sizes (--dim)")
+    countable(area)
     column_major = node.flag("storage_order")
     places = np.arange(area).reshape(spatial[::-1]).T if column_major else np.arange(area).reshape(spatial)
     low = -np.inf if x.type.dtype.is_float else np.iinfo(x.type.dtype.numpy).min
