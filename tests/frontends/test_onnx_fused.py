@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from castiron import interp
+from castiron import frontends, interp
+from castiron.errors import UnsupportedOp
 from castiron.frontends import onnx as frontend
 from compiled import NATIVE, Compiled
 
@@ -307,3 +308,23 @@ def _compare(case: Case, computed, wanted) -> None:
         assert difference.max(initial=0) <= case.tolerance * largest
         if theirs.dtype.kind in "iu":  # they round products of float32 that castiron rounds later
             assert difference.mean() <= 0.05
+
+
+@pytest.mark.parametrize(("domain", "op", "reason"), [
+    ("org.pytorch.aten", "ATen", ": it is PyTorch's own code"),
+    ("ai.onnx.contrib", "BertTokenizer", ": it is code of onnxruntime-extensions"),
+    ("com.microsoft", "GroupNorm", ": it is made for GPUs"),
+    ("com.microsoft", "BeamSearch", ": it searches for a text"),
+    ("com.example", "Magic", ": it belongs to 'com.example', and the file has no function of that name"),
+    ("com.microsoft", "MoE", ""),
+    ("", "Magic", ""),
+])
+def test_others_are_refused(domain, op, reason, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(Case(op, [f(2, 3)], domain=domain).model().SerializeToString())
+    with pytest.raises(UnsupportedOp) as refused:
+        frontends.load(path)
+    (obstacle,) = refused.value.obstacles
+    name = f"{domain}.{op}" if domain else op
+    assert obstacle.what.startswith(name + reason)
+    assert reason or obstacle.what == name
