@@ -41,10 +41,12 @@ struct conv {
 #define DEPTHWISE_WINDOWS 2
 #endif
 
+#define DEPTHWISE_INSIDE (4 * DEPTHWISE_WINDOWS)
+
 typedef int64_t depthwise_vector __attribute__((ext_vector_type(DEPTHWISE_WINDOWS), aligned(8)));
 
-/* Those of `count` windows on a line, from the given one on, that lie inside x: first .. end-1. None if they are fewer
- * than are worked on at once. */
+/* Those of `count` windows on a line, from the given one on, that lie inside x: first .. end-1. None if they are so few that
+ * it takes longer to treat those at the edges by themselves. */
 INLINE struct window_span depthwise_inside(const struct window *w, const struct window_place *at, int64_t count) {
     for (int axis = 0; axis < 2; axis++) {
         int64_t last = w->size[axis] - (w->kernel[axis] - 1) * w->dilation[axis] - 1;
@@ -54,7 +56,7 @@ INLINE struct window_span depthwise_inside(const struct window *w, const struct 
     int64_t last = w->size[2] - (w->kernel[2] - 1) * w->dilation[2] - 1 - start;
     struct window_span inside = {start < 0 ? (step - 1 - start) / step : 0, last < 0 ? 0 : last / step + 1};
     if (inside.end > count) inside.end = count;
-    return inside.end - inside.first < DEPTHWISE_WINDOWS ? (struct window_span){0, 0} : inside;
+    return inside.end - inside.first < DEPTHWISE_INSIDE ? (struct window_span){0, 0} : inside;
 }
 
 /* The addresses of what some windows on a line have at each position, `zeros` for padding: the windows are `number`
@@ -119,10 +121,44 @@ INLINE void depthwise_line(const int kernel, const int stride, const struct wind
     }
 }
 
+/* The addresses of the elements that DEPTHWISE_WINDOWS windows side by side, of which the first is the given one, cover on
+ * their lines: `across` for each line of the kernel, `zeros` for padding. */
+INLINE void depthwise_columns(const struct window *w, const struct window_place *at, int64_t across, const float *x,
+                              const float *zeros, const float **table) {
+    for (int64_t k0 = 0; k0 < w->kernel[0]; k0++)
+        for (int64_t k1 = 0; k1 < w->kernel[1]; k1++) {
+            int64_t p0 = at->start[0] + k0 * w->dilation[0], p1 = at->start[1] + k1 * w->dilation[1];
+            int inside = p0 >= 0 && p0 < w->size[0] && p1 >= 0 && p1 < w->size[1];
+            const float *line = x + window_element(w, at, k0, k1, 0) * w->channels;
+            for (int64_t j = 0; j < across; j++, line += w->channels) {
+                int64_t p2 = at->start[2] + j;
+                *table++ = inside && p2 >= 0 && p2 < w->size[2] ? line : zeros;
+            }
+        }
+}
+
+/* sum[window] of 16 channels from `column` on, of which `lanes` exist, for windows whose columns are in the table. */
+INLINE void depthwise_near(const int kernel, const int stride, const struct window *w, const float *const *table,
+                           const float *b, int64_t column, int64_t lanes, f32x16 *sum) {
+    const int across = (DEPTHWISE_WINDOWS - 1) * stride + kernel;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < DEPTHWISE_WINDOWS; i++) sum[i] = v_splat(0.0f);
+    for (int64_t line = w->kernel[0] * w->kernel[1]; line > 0; line--, b += kernel * LANES, table += across)
+#pragma clang loop unroll(full)
+        for (int j = 0; j < across; j++) {
+            f32x16 x = lanes == LANES ? v_load(table[j] + column) : v_load_n(table[j] + column, lanes);
+#pragma clang loop unroll(full)
+            for (int i = 0; i < DEPTHWISE_WINDOWS; i++) {
+                const int k = j - i * stride;
+                if (k >= 0 && k < kernel) sum[i] = v_fma(x, ((const f32x16 *)b)[k], sum[i]);
+            }
+        }
+}
+
 /* Defines name(): c [count][channels], each channel convolved by itself; weights [ceil(channels/16)][kernel][16]. LINE
  * and STRIDE are kernel and stride along the last dimension if both are small and that isn't dilated, else 0. The
  * epilogue may be evaluated twice for an element. The scratch has room for `channels` floats, a vector more, and
- * DEPTHWISE_WINDOWS addresses for each position. */
+ * DEPTHWISE_WINDOWS addresses for each position, more than a kernel's lines have columns in all. */
 #define DEPTHWISE_DEFINE(name, EPILOGUE, LINE, STRIDE) \
     INLINE void name##_finish(f32x16 sum, int64_t row, int64_t column, int64_t lanes, int64_t channels, float *c, \
                               const struct epilogue *e) { \
@@ -131,18 +167,28 @@ INLINE void depthwise_line(const int kernel, const int stride, const struct wind
         else v_store_n(c + row * channels + column, y, lanes); \
     } \
     NOINLINE void name##_others(const struct window *w, const struct window_place *at, const float *x, const float *b, \
-                                int64_t row, depthwise_vector number, int64_t column, float *c, float *scratch, \
+                                int64_t row, int64_t start, int64_t count, int64_t column, float *c, float *scratch, \
                                 const struct epilogue *e) { \
         int64_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2], channels = w->channels; \
-        int64_t *table = (int64_t *)(scratch + (channels + LANES - 1) / LANES * LANES); \
-        f32x16 tile[DEPTHWISE_WINDOWS]; \
-        depthwise_addresses(w, at, number, x, scratch, table); \
+        void *table = scratch + (channels + LANES - 1) / LANES * LANES; \
+        struct window_place first = *at; \
+        first.start[2] += start * w->stride[2]; \
+        if (LINE) { \
+            depthwise_columns(w, &first, (DEPTHWISE_WINDOWS - 1) * STRIDE + LINE, x, scratch, table); \
+        } else { \
+            depthwise_vector number; \
+            for (int j = 0; j < DEPTHWISE_WINDOWS; j++) number[j] = j < count ? j : count - 1; \
+            depthwise_addresses(w, &first, number, x, scratch, table); \
+        } \
         for (; column < channels; column += LANES) { \
             int64_t lanes = channels - column < LANES ? channels - column : LANES; \
-            depthwise_scattered(lanes, taps, table, b + column * taps, column, tile); \
+            f32x16 sum[DEPTHWISE_WINDOWS]; \
+            if (!LINE) depthwise_scattered(lanes, taps, table, b + column * taps, column, sum); \
+            else if (lanes == LANES) depthwise_near(LINE, STRIDE, w, table, b + column * taps, column, LANES, sum); \
+            else depthwise_near(LINE, STRIDE, w, table, b + column * taps, column, lanes, sum); \
             _Pragma("clang loop unroll(disable)") \
-            for (int i = 0; i < DEPTHWISE_WINDOWS; i++) \
-                name##_finish(tile[i], row + number[i], column, lanes, channels, c, e); \
+            for (int64_t i = 0; i < count; i++) \
+                name##_finish(sum[i], row + start + i, column, lanes, channels, c, e); \
         } \
     } \
     NOINLINE void name(const struct window *w, const float *x, const float *b, int64_t first, int64_t count, float *c, \
@@ -154,7 +200,6 @@ INLINE void depthwise_line(const int kernel, const int stride, const struct wind
         for (int64_t row = 0; row < count;) { \
             int64_t line = w->count[2] - at.index[2] < count - row ? w->count[2] - at.index[2] : count - row; \
             struct window_span inside = LINE ? depthwise_inside(w, &at, line) : (struct window_span){0, 0}; \
-            int64_t done = inside.end - inside.first, others = line - done; \
             for (int64_t i = inside.first; i < inside.end; i += many) { \
                 int64_t start = i + many <= inside.end ? i : inside.end - many, column = 0; \
                 const float *from = x + (window_element(w, &at, 0, 0, 0) + start * w->stride[2]) * channels; \
@@ -165,17 +210,12 @@ INLINE void depthwise_line(const int kernel, const int stride, const struct wind
                     for (int j = 0; j < many; j++) \
                         name##_finish(sum[j], row + start + j, column, LANES, channels, c, e); \
                 } \
-                depthwise_vector number; \
-                for (int j = 0; j < many; j++) number[j] = start + j; \
-                if (column < channels) name##_others(w, &at, x, b, row, number, column, c, scratch, e); \
+                if (column < channels) name##_others(w, &at, x, b, row, start, many, column, c, scratch, e); \
             } \
-            for (int64_t i = 0; i < others; i += many) { \
-                depthwise_vector number; \
-                for (int j = 0; j < many; j++) { \
-                    number[j] = i + j < others ? i + j : others - 1; \
-                    if (number[j] >= inside.first) number[j] += done; \
-                } \
-                name##_others(w, &at, x, b, row, number, 0, c, scratch, e); \
+            for (int side = 0; side < 2; side++) { \
+                int64_t end = side ? line : inside.first; \
+                for (int64_t i = side ? inside.end : 0; i < end; i += many) \
+                    name##_others(w, &at, x, b, row, i, end - i < many ? end - i : many, 0, c, scratch, e); \
             } \
             row += line; \
             at.index[2] += line - 1; \
