@@ -33,9 +33,9 @@ def reference(name, x):
 
 
 def sample():
-    """Every fourth exponent and sign with some significands, where functions change, and special values."""
+    """Every eighth exponent and sign with some significands, where functions change, and special values."""
     rng = np.random.default_rng(7)
-    exponents = np.arange(0, 2048, 4, dtype=np.uint64).repeat(8) << np.uint64(52)
+    exponents = np.arange(0, 2048, 8, dtype=np.uint64).repeat(8) << np.uint64(52)
     bits = exponents | rng.integers(0, 1 << 52, exponents.size, dtype=np.uint64)
     wide = np.concatenate([bits, bits | np.uint64(1 << 63)]).view(np.float64)
     ranges = ((-1, 1, 3000), (-12, 12, 4000), (-800, 800, 3000), (0.5, 1.5, 3000), (-0.01, 0.01, 500))
