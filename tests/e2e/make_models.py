@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
     keras.Model([a, b], [value, kind], name="pair").save(folder / "pair.keras")
 
     word = keras.Input((1,), dtype="string", name="word")
-    numbers = [keras.layers.StringLookup(vocabulary=["a"])(word), keras.layers.StringLookup(vocabulary=["b"])(word),
+    numbers = [*(keras.layers.StringLookup(vocabulary=["a"], num_oov_indices=n)(word) for n in (2, 3)),
                keras.layers.TextVectorization(vocabulary=["d"], output_sequence_length=1)(word)]
     keras.Model(word, keras.layers.Concatenate()(numbers)).save(folder / "strange.keras")
     keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x * 2)]).save(folder / "lambda.keras")

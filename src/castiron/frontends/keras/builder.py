@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from castiron.frontends.keras.layers.operations.refused import REFUSED
 from castiron.frontends.keras.model import SHAPE_KEYS, Call, Layer, Model, Ref, named
 from castiron.frontends.keras.order import call_order
 from castiron.frontends.keras.weights import Names, Weights
+from castiron.frontends.text import Text, Vocabulary, as_numbers, named_words
 from castiron.ir import DType, Graph, Label, State, TensorType, Value, constant, placeholder, symbol, with_measured
 from castiron.ops import OPS
 
@@ -28,7 +29,12 @@ IN_TRAINING = ("AlphaDropout", "BatchNormalization", "Dropout", "GaussianDropout
                "SpatialDropout2D", "SpatialDropout3D", "SpectralNormalization")
 
 #: Layers whose element type is that of their result, which may be of integers.
-GIVES_INTEGERS = ("CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup")
+GIVES_INTEGERS = ("CategoryEncoding", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup",
+                  "StringLookup")
+
+#: The element type of inputs that are strings, and the layers that only move these.
+STRING = "string"
+MOVES_STRINGS = frozenset({"Concatenate", "Flatten", "Identity", "Permute", "RepeatVector", "Reshape"})
 
 #: Layers whose function the file doesn't hold in a form that could be compiled.
 FOREIGN = {"Lambda": "Python code, which castiron never runs", "TFSMLayer": "a SavedModel that lies elsewhere: build "
@@ -61,10 +67,7 @@ def _refused(layer: Layer) -> str | None:
         return f"{layer.kind} ({FOREIGN[layer.kind]})"
     if layer.kind == "InputLayer":
         special = [key for key in ("sparse", "ragged") if layer.fields.get(key, None)]
-        dtype = layer.fields.get("dtype", None)
-        if special or dtype == "string":
-            return f"{(*special, dtype)[0]} input"
-        return None
+        return f"{special[0]} input" if special else None
     if layer.operation:
         if layer.kind in OPERATIONS:
             return None
@@ -145,6 +148,8 @@ class _Builder:
         self._symbols: dict[str, tuple[str, int]] = {}
         self._calls = 0
         self.masks: dict[Value, Value] = {}
+        self.texts: dict[Value, Vocabulary] = {}
+        self._words = Vocabulary(open=True)
         self._states: dict[str, tuple[Value, Value]] = {}
 
     def graph(self, sizes: Sizes) -> Graph:
@@ -154,6 +159,8 @@ class _Builder:
             if name in inputs:
                 raise ModelError(f"{self._place}: two of the model's inputs are {name!r}")
             inputs[name] = placeholder(name, sizes.pinned(self._input_type(name, layers[ref.layer])))
+            if layers[ref.layer].fields.policy() == STRING:
+                self.texts[inputs[name]] = self._words
             self._labels[self._unique(ref.layer)] = Label("Placeholder", inputs[name])
         if not inputs:
             raise ModelError(f"{self._place}: the model has no inputs")
@@ -171,7 +178,13 @@ class _Builder:
                 raise ModelError(f"{self._place}: {name!r} is an input or output and a state")
             inputs[name], outputs[name] = read, written
             states.append(State(name, name, np.zeros(read.type.shape, read.type.dtype.numpy)))
-        return with_measured(Graph(self._model.name, inputs, outputs, self._labels, states=tuple(states)))
+        results = {key: Text(v, self.texts[v]) if v in self.texts else v for key, v in outputs.items()}
+        outputs, vocabularies, _ = as_numbers(results)
+        found = {key: Text(label.value, self.texts[label.value]) for key, label in self._labels.items()
+                 if label.value in self.texts}
+        vocabularies = named_words(found, inputs, outputs) | vocabularies
+        return with_measured(Graph(self._model.name, inputs, outputs, self._labels, states=tuple(states),
+                                   vocabularies=vocabularies))
 
     # What layers ask for.
 
@@ -243,6 +256,7 @@ class _Builder:
         scope = self._unique(scope)
         try:
             if layer.operation or layer.kind in RECORDED:
+                self._words_of(layer, (*args, *kwargs.values()))
                 call = LayerCall(self, layer, scope, args=tuple(args), kwargs=kwargs)
                 build = LAYERS[layer.kind].build if not layer.operation else OPERATIONS[layer.kind]
                 return tuple(values(build(call)))
@@ -254,12 +268,25 @@ class _Builder:
                 previous = masks_of(arguments[parameters[0]], self.masks)
             if layer.model:
                 return self._nested(layer, scope, arguments)
+            words = self._words_of(layer, arguments.values())
             call = LayerCall(self, layer, scope, arguments)
             results = values(LAYERS[layer.kind].build(call))
             propagate(call, previous, results)
+            if words is not None and layer.kind in MOVES_STRINGS:
+                self.texts.update(dict.fromkeys(results, words))
             return tuple(results)
         except ShapeError as error:
             raise ModelError(f"{layer.fields.place}: {error}") from None
+
+    def _words_of(self, layer: Layer, arguments: Iterable[Any]) -> Vocabulary | None:
+        """The words of a layer's inputs if they are strings; ModelError if it doesn't take such."""
+        found = [self.texts.get(value) for argument in arguments for value in values(argument)]
+        words = next((words for words in found if words is not None), None)
+        if words is not None and layer.kind not in MOVES_STRINGS | {"StringLookup"}:
+            raise ModelError(f"{layer.fields.place}: {layer.kind} of strings is not supported")
+        if words is not None and any(other is not words for other in found):
+            raise ModelError(f"{layer.fields.place}: is called on strings and something else")
+        return words
 
     def _nested(self, layer: Layer, scope: str, arguments: dict[str, Any]) -> tuple[Value, ...]:
         """The outputs of a model that is called as a layer."""
@@ -304,7 +331,7 @@ class _Builder:
                              "it was built. Call it on data once, or give it an Input, and save it again")
         dtype = fields.policy()
         try:
-            element = POLICIES.get(dtype) or DType.of(dtype)
+            element = DType.I64 if dtype == STRING else POLICIES.get(dtype) or DType.of(dtype)
         except (ShapeError, TypeError):
             raise fields.error("dtype", dtype, "a numeric type") from None
         return TensorType(element, tuple(self._free(name, axis) if dim is None else dim

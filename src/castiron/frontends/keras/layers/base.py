@@ -12,6 +12,7 @@ from castiron.errors import ModelError
 from castiron.frontends.keras.fields import HALVES, POLICIES, Fields
 from castiron.frontends.keras.model import Layer, named
 from castiron.frontends.keras.weights import Names
+from castiron.frontends.text import Vocabulary
 from castiron.ir import Dim, DType, TensorType, Value
 from castiron.ops import F
 
@@ -21,10 +22,11 @@ MAX_DEFAULT_ELEMENTS = 2 ** 26
 
 class Context(Protocol):
     """What a layer needs of the model around it. ``masks``: which steps of a value count, for those values
-    that Keras keeps a mask with."""
+    that Keras keeps a mask with. ``texts``: the words of those values that are the numbers of strings."""
 
     keras2: bool
     masks: dict[Value, Value]
+    texts: dict[Value, Vocabulary]
 
     def label(self, scope: str, step: str, op: str, value: Value) -> Value: ...
 

@@ -1,4 +1,4 @@
-"""Numbers and integers as categories: their indices, or vectors with an element for each category."""
+"""Numbers, integers and strings as categories: their indices, or vectors with an element for each category."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from castiron.frontends import lookup
 from castiron.frontends.keras.fields import is_integer
 from castiron.frontends.keras.layers.base import LayerCall, layer
 from castiron.frontends.keras.layers.operations.recorded import element
 from castiron.frontends.keras.model import Layer
+from castiron.frontends.lookup import looked_up
+from castiron.frontends.text import Text, mapped
 from castiron.ir import DType, Value, constant
-from castiron.ops import F, apply
+from castiron.ops import F
 
 #: The most entries that a vocabulary may have.
 MAX_VOCABULARY = 2 ** 24
@@ -123,36 +126,73 @@ def _salt(call: LayerCall) -> dict[str, Any]:
 @layer("IntegerLookup", refused=_refused)
 def integer_lookup(call: LayerCall) -> Value:
     """The place of each integer in a vocabulary; what isn't in it goes to the first places, what is masked to 0."""
-    fields, mode = call.fields, output_mode(call.layer)
-    unknown, mask = fields.integer("num_oov_indices", 1), fields.get("mask_token", None)
-    first = 1 if mask is not None and mode == "int" else 0
-    if not 0 <= unknown <= MAX_VOCABULARY:
-        raise fields.error("num_oov_indices", unknown, f"0 to {MAX_VOCABULARY}")
-    special = [mask] * first + [fields.get("oov_token", -1)] * unknown
-    start = len(special)
-    tokens = _vocabulary(call)
-    listed = tokens[:start].tolist() == special
-    tokens = tokens[start:] if listed else tokens
+    tokens, start, whole = _listed(call, _integers(call), -1)
+    mask, unknown, first = _special(call)
+    mask = None if mask is None else int(mask)
     x = F.cast(call.x, dtype=DType.I64) if call.x.type.dtype != DType.I64 else call.x
-    if fields.flag("invert", False):
-        places = F.sub(x, start)
-        inside = apply("and", F.greater_equal(places, 0), F.less(places, len(tokens)))
-        y = F.select(inside, F.gather(tokens, F.maximum(places, 0)), fields.integer("oov_token", -1))
-        y = y if mask is None else F.select(F.equal(x, 0), int(mask), y)
+    if call.fields.flag("invert", False):
+        y = looked_up(x, np.arange(len(tokens)) + start, tokens, np.int64(call.fields.integer("oov_token", -1)))
+        y = y if mask is None else F.select(F.equal(x, 0), mask, y)
         return call.label("lookup", "LookupTableFindV2", y)
-    order = np.argsort(tokens, kind="stable")
-    places = F.searchsorted(tokens[order], x, side="left")
-    nearest = F.minimum(places, len(tokens) - 1)
-    found = F.equal(F.gather(tokens[order], nearest), x)
-    y = F.select(found, F.gather((order + start).astype(np.int64), nearest), _unknown(call, x, unknown, first))
+    y = looked_up(x, tokens, np.arange(len(tokens)) + start, _unknown(call, x, unknown, first))
     if mask is not None:
-        y = F.select(F.equal(x, int(mask)), 0 if mode == "int" else -1, y)
+        y = F.select(F.equal(x, mask), 0 if first else -1, y)
+    return _indexed(call, y, len(tokens), start, whole)
+
+
+def _refused_strings(described: Layer) -> str | None:
+    hashed = described.fields.get("num_oov_indices", 1)
+    return "unknown strings that are hashed" if is_integer(hashed) and hashed > 1 else _refused(described)
+
+
+@layer("StringLookup", refused=_refused_strings)
+def string_lookup(call: LayerCall) -> Value:
+    """As IntegerLookup, of strings, or with ``invert`` the strings at places."""
+    strings = _strings(call)
+    tokens, start, whole = _listed(call, strings, "[UNK]")
+    mask, unknown, first = _special(call)
+    oov = call.fields.text("oov_token", "[UNK]")
+    places = np.arange(len(tokens)) + start
+    if call.fields.flag("invert", False):
+        keys, words = (places, tokens) if mask is None else (np.append(places, 0), [*tokens, mask])
+        found = lookup.encoded(as_integers(call.x), keys, np.array(words, object), oov)
+        call.context.texts[found.ids] = found.words
+        return call.label("lookup", "LookupTableFindV2", found.ids)
+    if call.x not in call.context.texts:
+        raise call.error("expects strings: its input must be one, or come from one")
+    keys = [*tokens, mask] if mask is not None else tokens
+    values = np.append(places, 0 if first else -1) if mask is not None else places
+    text = Text(call.x, call.context.texts[call.x])
+    return _indexed(call, mapped(text, keys, values, first if unknown else -1), len(tokens), start, whole)
+
+
+def _special(call: LayerCall) -> tuple[Any, int, int]:
+    """What is masked, how many places there are for what isn't in the vocabulary, and the first of these."""
+    unknown, mask = call.fields.integer("num_oov_indices", 1), call.fields.get("mask_token", None)
+    if not 0 <= unknown <= MAX_VOCABULARY:
+        raise call.fields.error("num_oov_indices", unknown, f"0 to {MAX_VOCABULARY}")
+    return mask, unknown, int(mask is not None and output_mode(call.layer) == "int")
+
+
+def _listed(call: LayerCall, tokens: np.ndarray, oov: Any) -> tuple[np.ndarray, int, bool]:
+    """A vocabulary without the tokens that stand for what is masked and what isn't in it, how many these are, and
+    whether it lists them."""
+    mask, unknown, first = _special(call)
+    special = [mask] * first + [call.fields.get("oov_token", oov)] * unknown
+    start = len(special)
+    whole = tokens[:start].tolist() == special
+    return tokens[start:] if whole else tokens, start, whole
+
+
+def _indexed(call: LayerCall, y: Value, tokens: int, start: int, whole: bool) -> Value:
+    """Places in a vocabulary as the layer's output mode wants them; ``whole`` if weights are listed for all."""
+    fields, mode = call.fields, output_mode(call.layer)
     y = call.label("lookup", "LookupTableFindV2", y)
-    depth = fields.get("max_tokens", None) if fields.flag("pad_to_max_tokens", False) else start + len(tokens)
+    depth = fields.get("max_tokens", None) if fields.flag("pad_to_max_tokens", False) else start + tokens
     if not is_integer(depth):
         raise fields.error("max_tokens", depth, "an integer")
     if mode == "tf_idf":
-        return _weighted(call, encoded(call, y, "count", depth, DType.F32), depth, 0 if listed else start)
+        return _weighted(call, encoded(call, y, "count", depth, DType.F32), depth, 0 if whole else start)
     return encoded(call, y, mode, depth, DType.I64 if mode == "int" or not call.keras2 else DType.F32)
 
 
@@ -165,19 +205,32 @@ def _unknown(call: LayerCall, x: Value, places: int, first: int) -> Value | np.i
     return F.add(F.hash_bucket(x, buckets=places, **_salt(call)), first)
 
 
-def _vocabulary(call: LayerCall) -> np.ndarray:
-    """The integers that the configuration lists, or the asset that Keras saved beside it."""
+def _integers(call: LayerCall) -> np.ndarray:
+    listed = _vocabulary(call)
+    try:
+        return np.array([int(token) for token in listed], np.int64)
+    except (TypeError, ValueError, OverflowError):
+        raise call.fields.error("vocabulary", listed, "integers") from None
+
+
+def _strings(call: LayerCall) -> np.ndarray:
+    listed = _vocabulary(call)
+    if not all(isinstance(token, str) for token in listed):
+        raise call.fields.error("vocabulary", listed, "strings")
+    return np.array(listed, object)
+
+
+def _vocabulary(call: LayerCall) -> list[Any]:
+    """What the configuration lists, or the asset that Keras saved beside it, a token a line."""
     listed = call.fields.get("vocabulary", None)
     if listed is None and (asset := call.context.asset(call.layer, "vocabulary.txt")) is not None:
-        listed = asset.split()
-    try:
-        tokens = np.array([int(token) for token in listed], np.int64)
-    except (TypeError, ValueError, OverflowError):
-        raise call.fields.error("vocabulary", listed, "integers: call adapt or set_vocabulary before saving the "
-                                "model, and save it as .keras") from None
-    if not 0 < len(tokens) <= MAX_VOCABULARY:
-        raise call.error(f"has a vocabulary of {len(tokens)} entries, expected 1 to {MAX_VOCABULARY}")
-    return tokens
+        listed = asset.rstrip("\n").split("\n")
+    if not isinstance(listed, list):
+        raise call.fields.error("vocabulary", listed, "a list: call adapt or set_vocabulary before saving the model, "
+                                "and save it as .keras")
+    if not 0 < len(listed) <= MAX_VOCABULARY:
+        raise call.error(f"has a vocabulary of {len(listed)} entries, expected 1 to {MAX_VOCABULARY}")
+    return listed
 
 
 def _weighted(call: LayerCall, counts: Value, depth: int, start: int) -> Value:
@@ -193,8 +246,8 @@ def _weighted(call: LayerCall, counts: Value, depth: int, start: int) -> Value:
     return call.label("mul", "Mul", F.mul(counts, np.pad(weights, (0, max(depth - len(weights), 0)))[:depth]))
 
 
-@layer("StringLookup", "TextVectorization", refused=lambda _: "strings, which castiron has no tensors of")
-def strings(call: LayerCall) -> Value:
+@layer("TextVectorization", refused=lambda _: "text that is taken apart: castiron knows whole strings only")
+def text_vectorization(call: LayerCall) -> Value:
     raise call.error("can't be compiled")
 
 
