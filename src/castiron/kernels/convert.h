@@ -14,9 +14,6 @@
         name##x16 is_below = __builtin_convertvector(below, name##x16); \
         name##x16 is_above = __builtin_convertvector(above, name##x16); \
         return (y & ~is_below & ~is_above) | ((scalar)(low) & is_below) | ((scalar)(high) & is_above); \
-    } \
-    INLINE name##x16 v_saturate_##name(f32x16 x) { \
-        return v_saturate_##name(__builtin_convertvector(x, f64x16)); \
     }
 DEFINE_SATURATE(i8, int8_t, INT8_MIN, INT8_MAX)
 DEFINE_SATURATE(i16, int16_t, INT16_MIN, INT16_MAX)
@@ -27,6 +24,28 @@ DEFINE_SATURATE(u16, uint16_t, 0, UINT16_MAX)
 DEFINE_SATURATE(u32, uint32_t, 0, UINT32_MAX)
 DEFINE_SATURATE(u64, uint64_t, 0, UINT64_MAX)
 #undef DEFINE_SATURATE
+
+/* Floats hold the bounds of narrow integers exactly. */
+#define DEFINE_SATURATE_NARROW(name, low, high) \
+    INLINE name##x16 v_saturate_##name(f32x16 x) { \
+        f32x16 number = x == x ? x : v_splat(0.0f); \
+        return __builtin_convertvector(__builtin_convertvector(v_clamp(number, low, high), i32x16), name##x16); \
+    }
+DEFINE_SATURATE_NARROW(i8, INT8_MIN, INT8_MAX)
+DEFINE_SATURATE_NARROW(i16, INT16_MIN, INT16_MAX)
+DEFINE_SATURATE_NARROW(u8, 0, UINT8_MAX)
+DEFINE_SATURATE_NARROW(u16, 0, UINT16_MAX)
+#undef DEFINE_SATURATE_NARROW
+
+#define DEFINE_SATURATE_WIDE(name) \
+    INLINE name##x16 v_saturate_##name(f32x16 x) { \
+        return v_saturate_##name(__builtin_convertvector(x, f64x16)); \
+    }
+DEFINE_SATURATE_WIDE(i32)
+DEFINE_SATURATE_WIDE(i64)
+DEFINE_SATURATE_WIDE(u32)
+DEFINE_SATURATE_WIDE(u64)
+#undef DEFINE_SATURATE_WIDE
 
 /* The quotient towards minus infinity; 0 for a division by zero, and what wraps around wraps. */
 #define DEFINE_FLOORDIV(name, scalar, is_signed) \

@@ -61,18 +61,36 @@ INLINE i16x32 integer_pair(const int16_t *a) {
     return (i16x32)v_splat(pair);
 }
 
-/* x less zero, as 16 bits. Up to 15 elements behind the last may be written. */
-#define INTEGER_WIDEN_DEFINE(type, vector) \
+/* x less zero, as 16 bits: pieces that may overlap, so that nothing outside is read or written. */
+#define INTEGER_WIDEN_DEFINE(type) \
+    INLINE void integer_widen_8(int16_t *to, const type *x, int16_t zero) { \
+        typedef type bytes __attribute__((ext_vector_type(8))); \
+        typedef int16_t words __attribute__((ext_vector_type(8))); \
+        bytes from; \
+        __builtin_memcpy(&from, x, sizeof from); \
+        words wide = __builtin_convertvector(from, words) - (words)zero; \
+        __builtin_memcpy(to, &wide, sizeof wide); \
+    } \
+    INLINE void integer_widen_16(int16_t *to, const type *x, int16_t zero) { \
+        v_store(to, __builtin_convertvector(v_load(x), i16x16) - (i16x16)zero); \
+    } \
     INLINE int16_t *integer_widen(int16_t *to, const type *x, int64_t n, int16_t zero) { \
-        int64_t i = 0; \
-        for (; i + LANES <= n; i += LANES) \
-            v_store(to + i, __builtin_convertvector(v_load(x + i), i16x16) - (i16x16)zero); \
-        if (i < n) v_store(to + i, __builtin_convertvector(v_load_n(x + i, n - i), i16x16) - (i16x16)zero); \
+        if (n >= LANES) { \
+            for (int64_t i = 0; i + LANES <= n; i += LANES) integer_widen_16(to + i, x + i, zero); \
+            if (n % LANES) integer_widen_16(to + n - LANES, x + n - LANES, zero); \
+        } else if (n >= 8) { \
+            integer_widen_8(to, x, zero); \
+            integer_widen_8(to + n - 8, x + n - 8, zero); \
+        } else { \
+            _Pragma("clang loop vectorize(disable)") \
+            for (int64_t i = 0; i < n; i++) to[i] = (int16_t)(x[i] - zero); \
+        } \
         return to + n; \
     }
-INTEGER_WIDEN_DEFINE(uint8_t, u8x16)
-INTEGER_WIDEN_DEFINE(int8_t, i8x16)
+INTEGER_WIDEN_DEFINE(uint8_t)
+INTEGER_WIDEN_DEFINE(int8_t)
 
+/* Up to 15 elements behind the last may be written. */
 INLINE int16_t *integer_clear(int16_t *to, int64_t n) {
     for (int64_t i = 0; i < n; i += LANES) v_store(to + i, (i16x16)0);
     return to + n;
