@@ -11,6 +11,7 @@ from castiron.ir import Dim, DType, Expr, TensorType, exact_div, least, product
 from castiron.ops.base import Example, Op, broadcast, normalize_axis, same_dtype
 
 _X = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+_LARGE = np.arange(3 * 17 * 44, dtype=np.float32).reshape(3, 17, 44)
 
 
 class Shape(Op):
@@ -79,7 +80,10 @@ class Transpose(Op):
     name = "transpose"
     examples: ClassVar = (Example((_X,), {"perm": (2, 0, 1)}),
                           Example((_X,), {"perm": (0, 2, 1)}, batched=(0,)),
-                          Example((_X,), {"perm": (1, 0, 2)}, batched=(0,)))
+                          Example((_X,), {"perm": (1, 0, 2)}, batched=(0,)),
+                          Example((_LARGE,), {"perm": (0, 2, 1)}, batched=(0,)),
+                          Example((_LARGE > 700,), {"perm": (2, 0, 1)}),
+                          Example((_LARGE.reshape(33, 17, 4),), {"perm": (1, 2, 0)}, batched=(0,)))
 
     def infer(self, x: TensorType, *, perm: tuple[int, ...]) -> TensorType:
         if sorted(perm) != list(range(x.rank)):

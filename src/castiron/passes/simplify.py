@@ -87,6 +87,19 @@ def _by_power_of_two(node: Node, x: Value, y: Value) -> Value | None:
     return F.mul(x, inverse) if np.all(exact) else None
 
 
+def _saturated_anyway(node: Node, x: Value) -> Value | None:
+    """A bound that the cast of floats to integers has too."""
+    dtype = node.types[0].dtype
+    if x.node.op not in ("maximum", "minimum") or not x.type.dtype.is_float or not dtype.is_integer:
+        return None
+    inner, bound = x.node.inputs
+    if bound.constant is None or bound.constant.size != 1 or inner.type != x.type:
+        return None
+    info, number = np.iinfo(dtype.numpy), float(bound.constant.item())
+    beyond = number <= info.min if x.node.op == "maximum" else number >= info.max
+    return F.cast(inner, dtype=dtype) if beyond else None
+
+
 def _known_power(node: Node, x: Value, y: Value) -> Value | None:
     """A power that exporters write where others have an operator."""
     power = y.constant
@@ -147,14 +160,14 @@ def _padded_with_zeros(node: Node, x: Value, *rest: Value) -> Value | None:
 
 #: Rules that look at how an operand is computed, which a feed may replace.
 CURIOUS = frozenset({_padded_with_zeros, _reshape_of_reshape, _transpose_of_transpose, _by_one, _one_times,
-                     _by_power_of_two, _known_power})
+                     _by_power_of_two, _known_power, _saturated_anyway})
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "gather": (_only_slice,),
     "update": (_only_part,),
     "reshape": (_same_type, _reshape_of_reshape),
     "broadcast_to": (_same_type,),
-    "cast": (_same_type,),
+    "cast": (_same_type, _saturated_anyway),
     "pad": (_same_type,),
     "slice": (_same_shape,),
     "transpose": (_same_shape, _transpose_of_transpose, _transpose_of_ones),
