@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from castiron.errors import ModelError
+from castiron.frontends.narrow import Kinds
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts, same_as
 from castiron.ir import DType, Value, constant, product
@@ -108,6 +111,8 @@ def shrink(node: SourceNode, x: Value) -> Value:
 def softmax(node: SourceNode, x: Value) -> Value:
     """Along one axis; before version 13 along all axes from it on as if they were one."""
     function = {"Softmax": F.softmax, "LogSoftmax": F.log_softmax, "Hardmax": _hardmax}[node.op]
+    if node.op == "Softmax" and (kind := node.kinds.of(x)):
+        function = partial(_softmax_in_steps, kinds=node.kinds, kind=kind)
     if node.version >= 13:
         return function(x, axis=normalize_axis(node.integer("axis", -1), x.type.rank))
     axis = normalize_axis(node.integer("axis", 1), x.type.rank)
@@ -115,6 +120,13 @@ def softmax(node: SourceNode, x: Value) -> Value:
         return function(x, axis=axis)
     flat = F.reshape(x, shape=(*x.type.shape[:axis], product(x.type.shape[axis:])))
     return F.reshape(function(flat, axis=axis), shape=x.type.shape)
+
+
+def _softmax_in_steps(x: Value, axis: int, kinds: Kinds, kind: str) -> Value:
+    """With every step rounded to a narrow float, as ONNX's definition of Softmax as a function has it."""
+    apart = kinds.rounded(F.sub(x, F.reduce_max(x, axes=(axis,), keepdims=True)), kind)
+    powers = kinds.rounded(F.exp(apart), kind)
+    return F.div(powers, kinds.rounded(F.reduce_sum(powers, axes=(axis,), keepdims=True), kind))
 
 
 def _hardmax(x: Value, axis: int) -> Value:
