@@ -224,16 +224,17 @@ def default_name(path: Path) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of a folder's files, in hex."""
+    """SHA-256 of a model's file, or of the names and contents of its files if there are several, in hex."""
     total = hashlib.sha256()
+    folder = path if path.is_dir() else path.parent
     try:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                if path.is_dir():
-                    total.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
-                with open(file, "rb") as stream:
-                    while chunk := stream.read(1 << 20):
-                        total.update(chunk)
+        files = frontends.detect(path).files(path)
+        for file in files:
+            if len(files) > 1:
+                total.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+            with open(file, "rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    total.update(chunk)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None
     return total.hexdigest()

@@ -13,8 +13,9 @@ from castiron.frontends import graphdef, keras, onnx, savedmodel
 from castiron.ir import Dim, Graph, TensorType, verify
 
 #: The formats, in the order in which they are tried. Each has ``FORMAT`` (its name), ``DESCRIPTION``,
-#: ``matches(path) -> bool`` (cheap, never raises for readable files), ``signatures(path)``, what the file
-#: declares of inputs and outputs, and ``load(path, ...) -> Graph``, which takes the fields of a Selection.
+#: ``matches(path) -> bool`` (cheap, never raises for readable files), ``files(path)``, all files of the model in a
+#: fixed order, ``signatures(path)``, what the file declares of inputs and outputs, and ``load(path, ...) -> Graph``,
+#: which takes the fields of a Selection.
 FRONTENDS = (keras, savedmodel, onnx, graphdef)
 
 

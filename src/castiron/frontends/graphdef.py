@@ -48,6 +48,11 @@ def matches(path: Path) -> bool:
     return bool(_TEXT.match(head)) or _begins_with_node(head)
 
 
+def files(path: Path) -> list[Path]:
+    """The file itself."""
+    return [path]
+
+
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,
          outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None,
          dims: Mapping[str, Dim] | None = None) -> Graph:

@@ -44,6 +44,11 @@ def matches(path: Path) -> bool:
     return (directory / _BINARY).is_file() or (directory / _TEXT).is_file()
 
 
+def files(path: Path) -> list[Path]:
+    """All files in the directory."""
+    return sorted(file for file in _directory(path).rglob("*") if file.is_file())
+
+
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,
          outputs: Sequence[str] | None = None, fixed: Mapping[str, np.ndarray] | None = None,
          dims: Mapping[str, Dim] | None = None) -> Graph:

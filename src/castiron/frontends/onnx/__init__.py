@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from castiron.errors import ModelError
 from castiron.frontends.feeds import Feed, Sizes, unknown_label
@@ -21,6 +21,7 @@ from castiron.frontends.onnx.importer import OPSETS, Importer, versions_of
 from castiron.frontends.onnx.nodes import qualified
 from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
+from castiron.frontends.onnx.tensors import data_file
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
 from castiron.frontends.text import as_numbers, named_words
@@ -39,6 +40,25 @@ def matches(path: Path) -> bool:
     if head[:1] == b"\x08" and len(head) > 2 and 0 < head[1] < 128:
         return head[2] in b"\x12\x1a\x22\x28\x32\x3a\x42"
     return path.suffix == ".onnx"
+
+
+def files(path: Path) -> list[Path]:
+    """The file itself, and those that hold data of its constants."""
+    model = read(path.read_bytes())
+    found = {data_file(tensor, path.parent).relative_to(path.parent.resolve()) for tensor in _tensors(model)
+             if tensor.data_location == pb.TensorProto.EXTERNAL}
+    return [path, *(path.parent / file for file in sorted(found))]
+
+
+def _tensors(message: Message) -> Iterator[pb.TensorProto]:
+    """All constants in a message."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                if isinstance(part, pb.TensorProto):
+                    yield part
+                else:
+                    yield from _tensors(part)
 
 
 def load(path: Path, *, signature: str | None = None, inputs: Mapping[str, TensorType | None] | None = None,

@@ -184,21 +184,13 @@ def _external(tensor: pb.TensorProto, stored: np.dtype, size: int, folder: Path 
     """The elements of a constant in a file of its own, which must lie in the model's folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     name, wanted = entries.get("location", ""), size * stored.itemsize
-    path = PurePosixPath(name.replace("\\", "/"))
-    if not name or path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
-        raise ModelError(f"the data of {tensor.name!r} are said to be in {name!r}; they must be in the model's folder")
     if folder is None:
         raise ModelError(f"the data of {tensor.name!r} are in the file {name!r}, and this model has no folder")
     try:
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", wanted))
     except ValueError:
         raise ModelError(f"the place of {tensor.name!r} in {name!r} is no number") from None
-    root = folder.resolve()
-    file = (root / path).resolve()
-    if not file.is_relative_to(root):
-        raise ModelError(f"the data of {tensor.name!r} in {name!r} are outside the model's folder")
-    if not file.is_file():
-        raise ModelError(f"the file {name!r} with the data of {tensor.name!r} is missing: keep it beside the model")
+    file = data_file(tensor, folder)
     if length != wanted or offset < 0 or offset + length > file.stat().st_size:
         raise ModelError(f"the file {name!r} doesn't hold the data of {tensor.name!r}: {wanted} bytes are needed of "
                          f"{length} at {offset}, and the file has {file.stat().st_size}")
@@ -206,3 +198,18 @@ def _external(tensor: pb.TensorProto, stored: np.dtype, size: int, folder: Path 
     if wanted < MAPPED_BYTES:
         return np.fromfile(file, dtype, size, offset=offset)
     return np.asarray(np.memmap(file, dtype, "r", offset, (size,)))
+
+
+def data_file(tensor: pb.TensorProto, folder: Path) -> Path:
+    """The file of its own that holds a constant's data; ModelError unless it is in the model's folder."""
+    name = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not name or path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
+        raise ModelError(f"the data of {tensor.name!r} are said to be in {name!r}; they must be in the model's folder")
+    root = folder.resolve()
+    file = (root / path).resolve()
+    if not file.is_relative_to(root):
+        raise ModelError(f"the data of {tensor.name!r} in {name!r} are outside the model's folder")
+    if not file.is_file():
+        raise ModelError(f"the file {name!r} with the data of {tensor.name!r} is missing: keep it beside the model")
+    return file
