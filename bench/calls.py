@@ -15,6 +15,7 @@ from bench.models import MEASURED, RECIPES
 from bench.results import Case, Cell
 from bench.setting import Setting
 from bench.timing import Timing
+from castiron.errors import CastironError
 
 #: An engine's turn takes about so long, or one call and its warm-up if that is longer.
 TURN_SECONDS = 0.02
@@ -51,7 +52,7 @@ def run(case: Case, engines: Iterable[Engine], setting: Setting) -> tuple[list[C
                 sessions[engine.name] = session
                 error = difference(session.predict(), model.expected(case.batch))
                 turns[engine.name] = Turns(session, error, TURN_SECONDS / 10 if setting.quick else TURN_SECONDS)
-            except RuntimeError as failure:
+            except (RuntimeError, CastironError) as failure:
                 why[engine.name] = str(failure)
         _take(turns, setting.quick)
         cells = [Cell(case.model, name, case.batch, case.threads, *turn.microseconds(), turn.error,

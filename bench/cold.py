@@ -53,8 +53,8 @@ print(*openvino.Core().compile_model(model, "CPU", options)([rows])[0].ravel())
 
 
 def run(setting: Setting) -> dict:
-    """{"models": {model: {program: {"first": Timing to the first output, "end": Timing to the process' end,
-    "peak_rss_mb"}}}, "nothing": Timing of a process that does nothing}."""
+    """{"models": {model: {program: {"first": Timing to the first output, "end": Timing to the process' end}}},
+    "nothing": Timing of a process that does nothing}."""
     measured = {name: _model(setting.model(name), setting) for name in ROUNDS}
     nothing = Timing.of([_spawn([shutil.which("true")])[1] for _ in range(20)]) if shutil.which("true") else None
     return {"titles": {name: RECIPES[name].title for name in ROUNDS}, "models": measured,
@@ -63,16 +63,15 @@ def run(setting: Setting) -> dict:
 
 def _model(model: Model, setting: Setting) -> dict:
     commands = _commands(model, setting)
-    runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     with machine.environment(machine.threads(1)):
         for command in commands.values():
-            difference(_numbers(_spawn(command)[3]), model.expected(1))
+            difference(_numbers(_spawn(command)[2]), model.expected(1))
         for _ in range(_QUICK_ROUNDS if setting.quick else ROUNDS[model.name]):
             for name, command in commands.items():
-                runs[name].append(_spawn(command)[:3])
-    return {name: {"first": asdict(Timing.of([first for first, _, _ in taken])),
-                   "end": asdict(Timing.of([end for _, end, _ in taken])),
-                   "peak_rss_mb": max(memory for _, _, memory in taken)} for name, taken in runs.items()}
+                runs[name].append(_spawn(command)[:2])
+    return {name: {"first": asdict(Timing.of([first for first, _ in taken])),
+                   "end": asdict(Timing.of([end for _, end in taken]))} for name, taken in runs.items()}
 
 
 def _commands(model: Model, setting: Setting) -> dict[str, Sequence[str | Path]]:
@@ -88,8 +87,8 @@ def _commands(model: Model, setting: Setting) -> dict[str, Sequence[str | Path]]
     return commands
 
 
-def _spawn(command: Sequence[str | Path]) -> tuple[float, float, float, str]:
-    """Seconds to the first byte of output and to the end, the most memory in MB, and the output."""
+def _spawn(command: Sequence[str | Path]) -> tuple[float, float, str]:
+    """Seconds to the first byte of output and to the end, and the output."""
     command = [str(part) for part in command]
     output, inside = os.pipe()
     actions = [(os.POSIX_SPAWN_DUP2, inside, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
@@ -101,11 +100,11 @@ def _spawn(command: Sequence[str | Path]) -> tuple[float, float, float, str]:
     while more := os.read(output, 1 << 16):
         text += more
     os.close(output)
-    _, status, used = os.wait4(process, 0)
+    _, status = os.waitpid(process, 0)
     end = time.perf_counter() - begin
     if status:
         raise RuntimeError(f"{command[0]} ended with exit code {os.waitstatus_to_exitcode(status)}")
-    return first, end, used.ru_maxrss * 1024 / 1e6, text.decode()
+    return first, end, text.decode()
 
 
 def _numbers(text: str) -> np.ndarray:

@@ -102,7 +102,7 @@ def _model(results: Results, name: str) -> str:
                               for case in cases), "cold", "memory", "error"]
     text += _table(heads, rows)
     why = {engine: reason for case in cases for engine, reason in results.missing[case].items()
-           if ENGINES[engine].peer}
+           if ENGINES[engine].peer or engine == "castiron"}
     return text + "".join(f"\n{ENGINES[engine].title}: {reason}.\n" for engine, reason in why.items())
 
 
@@ -182,8 +182,8 @@ def _cold(data: dict) -> str:
         for name, taken in programs.items():
             times = taken["first"]["median"] / programs["castiron"]["first"]["median"]
             first = _timing(taken["first"]) + ("" if name == "castiron" else f", {_times(times)}")
-            rows.append((_PROGRAMS.get(name, name), first, _timing(taken["end"]), f"{taken['peak_rss_mb']:.0f} MB"))
-        heads = (data["titles"][model], "to the first prediction", "to the end", "memory")
+            rows.append((_PROGRAMS.get(name, name), first, _timing(taken["end"])))
+        heads = (data["titles"][model], "to the first prediction", "to the end")
         text += "\n" + _table(heads, rows)
     return text
 

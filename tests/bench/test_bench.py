@@ -33,7 +33,7 @@ def results():
     results.put(Case("resnet50", 32, 1), [cell("castiron", 2e6, 32), cell("openvino", 1e6, 32)], {})
     results.put(Case("resnet50", 1, 2), [cell("castiron", 25e3, 1, 2), cell("openvino", 60e3, 1, 2)], {})
     timing = {"median": 0.02, "best": 0.01, "turns": 3}
-    start = {"first": timing, "end": timing, "peak_rss_mb": 7.0}
+    start = {"first": timing, "end": timing}
     titles = {"resnet50": "ResNet50", "seed_mlp": "MLP"}
     kinds = dict.fromkeys(("cold", "warm", "rebuild"), timing)
     sizes = {"castiron": 10_000_000, "litert": 20_000_000}
