@@ -1,13 +1,14 @@
 """Models that PyTorch's exporters wrote, with free dimensions, against what PyTorch computed."""
 
 import importlib.util
+import subprocess
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from castiron import Selection, frontends, passes
+from castiron import Selection, cli, frontends, passes
 from castiron.ir import symbol
 from compiled import NATIVE, Compiled
 
@@ -93,3 +94,16 @@ def test_files_are_what_torch_writes_today(tmp_path):
         feeds, wanted = arrays(path.name.split(".")[0])
         for given, results in zip(feeds, wanted, strict=True):
             close(list(fresh.runner(name, NATIVE[-1])(given).values()), results)
+
+
+def test_one_executable_for_all_sizes(tmp_path, capsys):
+    executable, (feeds, wanted) = tmp_path / "llama", arrays("llama")
+    cli.main(["build", str(FILES["llama_dynamo"]), "-o", str(executable), "--no-trace"])
+    assert "agrees with onnxruntime" in capsys.readouterr().out
+    for k, (given, (expected,)) in enumerate(zip(feeds, wanted, strict=True)):
+        np.save(tmp_path / f"x{k}.npy", given["words"])
+        subprocess.run([executable, "predict", tmp_path / f"x{k}.npy", "-o", tmp_path / f"y{k}.npy"], check=True)
+        close([np.load(tmp_path / f"y{k}.npy")], [expected])
+    np.save(tmp_path / "wide.npy", np.zeros((1, 40), np.int64))
+    subprocess.run([executable, "predict", tmp_path / "wide.npy", "-o", tmp_path / "wide.npy"], check=True)
+    assert np.load(tmp_path / "wide.npy").shape == (1, 40, 16)
