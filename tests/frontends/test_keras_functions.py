@@ -205,6 +205,9 @@ INDICES = {
                                     K.searchsorted(np.array([-1.0, 0.0, 2.0], "float32"), x[0], side="right"),
                                     K.digitize(x, np.array([-1.0, 0.0, 2.0]))], (9,)),
     "unravel": case(lambda x: K.unravel_index(x[:, 0], (3, 5)), (4,), dtypes=("int32",)),
+    "nonzero": case(lambda x: [*K.nonzero(K.relu(x)), K.take(x, K.nonzero(x[:, 0, 0] > 0)[0], axis=0)], (3, 4)),
+    "unique": case(lambda x: [*K.unique(x, return_index=True, return_inverse=True, return_counts=True), K.unique(
+        K.transpose(x) // 4, axis=1)], (4,), dtypes=("int32",)),
     "in-top-k": case(lambda t, p: K.in_top_k(K.reshape(t, (-1,)), p, 2), (1,), (9,), dtypes=("int32", "float32")),
 }
 

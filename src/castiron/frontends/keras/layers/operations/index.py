@@ -18,7 +18,8 @@ from castiron.frontends.keras.layers.operations.recorded import (
     tensor,
 )
 from castiron.ir import Dim, DType, Value, maximum, minimum
-from castiron.ops import F, apply
+from castiron.ops import F, apply, sizes
+from castiron.ops.base import normalize_axis
 
 
 @operation("GetItem", op="StridedSlice")
@@ -230,6 +231,34 @@ def unravel_index(indices: Operand, *, shape: list[int]) -> tuple[Value, ...]:
 @operation("TopK", op="TopKV2")
 def top_k(x: Operand, *, k: int, sorted: bool = True) -> tuple[Value, ...]:
     return F.top_k(tensor(x), k=integer(k, "k"))
+
+
+@operation("Nonzero", op="Where")
+def nonzero(x: Operand) -> tuple[Value, ...]:
+    """The places of the elements that are not zero, a vector for each axis."""
+    found = sizes.nonzero(tensor(x))
+    columns = (F.gather(found, np.int64(axis), axis=1) for axis in range(found.type.shape[1]))
+    return tuple(F.cast(column, dtype=DType.I32) for column in columns)
+
+
+@operation("Unique", op="UniqueV2")
+def unique(x: Operand, *, sorted: bool = True, return_index: bool = False, return_inverse: bool = False,
+           return_counts: bool = False, axis: int | None = None, size: int | None = None,
+           fill_value: float | None = None) -> Value | tuple[Value, ...]:
+    """The distinct elements, or slices along an axis; the first place of each, which of them each is, how often."""
+    if size is not None:
+        raise ShapeError(f"{size} distinct elements, padded")
+    x = tensor(x)
+    along = 0 if axis is None else normalize_axis(axis, x.type.rank)
+    rows = F.reshape(x, shape=(x.type.size,)) if axis is None else x
+    perm = (along, *(a for a in range(rows.type.rank) if a != along))
+    values, first, inverse, counts = sizes.unique(F.transpose(rows, perm=perm), ordered=sorted)
+    if axis is None:
+        inverse = F.reshape(inverse, shape=x.type.shape)
+    chosen = [F.transpose(values, perm=tuple(np.argsort(perm).tolist()))]
+    for wanted, value in ((return_index, first), (return_inverse, inverse), (return_counts, counts)):
+        chosen += [F.cast(value, dtype=DType.I32)] if wanted else []
+    return tuple(chosen) if len(chosen) > 1 else chosen[0]
 
 
 @operation("InTopK", op="InTopKV2")
