@@ -18,6 +18,9 @@ BATCH = "batch"
 
 _REFERENCE = 100
 
+#: A constant that repeats one string may have this many elements.
+STRINGS_LIMIT = 1 << 20
+
 #: By type: castiron's type (16-bit floats are widened), the type of the stored bytes, the list of values.
 _TYPES: dict[int, tuple[DType, str, str]] = {
     pb.DT_FLOAT: (DType.F32, "<f4", "float_val"),
@@ -82,7 +85,7 @@ def strings_of(tensor: pb.TensorProto) -> np.ndarray:
     if shape is None or None in shape:
         raise ModelError("a constant without a definite shape")
     size, strings = math.prod(shape), [data.decode("utf-8", "replace") for data in tensor.string_val]
-    if len(strings) > size or (size > len(strings) and size > SPLAT_LIMIT):
+    if len(strings) > size or size > max(len(strings), STRINGS_LIMIT):
         raise ModelError(f"a constant of {size} elements holds {len(strings)} strings")
     # The last one stands for all that follow.
     strings += (strings[-1:] or [""]) * (size - len(strings))

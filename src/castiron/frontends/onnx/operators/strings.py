@@ -18,6 +18,12 @@ from castiron.ops import F
 #: Two tensors of strings are joined if they have so many pairs of words at most.
 PAIR_LIMIT = 1 << 20
 
+#: All strings that are joined have so many characters at most.
+TEXT_LIMIT = 1 << 24
+
+#: TfIdfVectorizer has so many columns at most.
+COLUMN_LIMIT = 1 << 24
+
 converts("Shape", text=True)(lambda node, x: shape(node, x.ids))
 converts("Size", text=True)(lambda node, x: size(node, x.ids))
 
@@ -49,6 +55,9 @@ def string_concat(node: SourceNode, x: Text, y: Text) -> Text:
         raise ModelError("strings that are made of an input's are not supported")
     if len(x.words) * len(y.words) > PAIR_LIMIT:
         raise ModelError(f"{len(x.words)} words before {len(y.words)} others")
+    lengths = [sum(map(len, v.words.words)) for v in (x, y)]
+    if lengths[0] * len(y.words) + lengths[1] * len(x.words) > TEXT_LIMIT:
+        raise ModelError(f"joined strings are more than {TEXT_LIMIT} characters in all")
     joined = [first + second for first in x.words.words for second in y.words.words]
     words = Vocabulary(dict.fromkeys(joined))
     numbers = np.array([words.id_of(word) for word in joined], np.int64)
@@ -96,7 +105,10 @@ def tf_idf_vectorizer(node: SourceNode, x: Value | Text) -> Value:
     tokens = {token: i for i, token in enumerate(dict.fromkeys(pool))}
     x = _tokens(x, tokens)
     columns, weights = node.integers("ngram_indexes"), node.numbers("weights")
-    width, none = max(columns, default=-1) + 1, len(columns)
+    width = max(columns, default=-1) + 1
+    if min(columns, default=0) < 0 or width > COLUMN_LIMIT:
+        raise ModelError(f"sequences are counted in columns from {min(columns)} to {width - 1}; {COLUMN_LIMIT} are the "
+                         "most")
     row = x.type.shape[:-1]
     counts = F.broadcast_to(constant(np.zeros((), np.float32)), shape=(*row, width))
     shortest, longest, gaps = (node.integer(name, default) for name, default in (
@@ -104,6 +116,8 @@ def tf_idf_vectorizer(node: SourceNode, x: Value | Text) -> Value:
     for length, grams, first in _grams(node.integers("ngram_counts"), [tokens[token] for token in pool]):
         if not (shortest <= length <= longest and grams):
             continue
+        if first + len(grams) > len(columns):
+            raise ModelError(f"{len(columns)} columns for more sequences of tokens")
         place = np.array([*columns[first:first + len(grams)], width], np.int64)
         for step in range(1, gaps + 2 if length > 1 else 2):
             found = _found(x, grams, step, len(tokens))
@@ -114,7 +128,7 @@ def tf_idf_vectorizer(node: SourceNode, x: Value | Text) -> Value:
     if mode == "TF" or not weights:
         return counts if mode != "IDF" else F.cast(F.greater(counts, 0.0), dtype=DType.F32)
     scale = np.zeros(width, np.float32)
-    scale[np.array(columns, np.int64)] = weights[:none]
+    scale[np.array(columns, np.int64)] = weights[:len(columns)]
     return F.mul(counts if mode == "TFIDF" else F.cast(F.greater(counts, 0.0), dtype=DType.F32), constant(scale))
 
 

@@ -46,9 +46,10 @@ def svm_classifier(node: SourceNode, x: Value) -> tuple[Value | Text, Value]:
     coefficients = np.array(node.numbers("coefficients"), np.float32)
     if not sum(sizes):
         return _linear(node, x, coefficients, classes, rho[0])
-    count, pairs = sum(sizes), [(i, j) for i in range(classes) for j in range(i + 1, classes)]
-    if len(sizes) != classes or coefficients.size != count * (classes - 1) or len(rho) < len(pairs):
+    count = sum(sizes)
+    if len(sizes) != classes or coefficients.size != count * (classes - 1) or len(rho) < classes * (classes - 1) // 2:
         raise ModelError(f"{count} support vectors of {len(sizes)} classes with {coefficients.size} weights")
+    pairs = [(i, j) for i in range(classes) for j in range(i + 1, classes)]
     if proba and (len(proba) != len(pairs) or len(node.numbers("prob_b")) != len(pairs)):
         raise ModelError(f"{len(proba)} parameters of probabilities for {len(pairs)} pairs of classes")
     weights = _pair_weights(coefficients.reshape(classes - 1, count), sizes, pairs)

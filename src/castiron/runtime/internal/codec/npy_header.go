@@ -134,7 +134,7 @@ func (p *headerParser) parse() (*npyHeader, error) {
 	if seen != 3 || h.shape == nil || p.at != len(p.text) {
 		return nil, p.fault()
 	}
-	if _, ok := engine.Count(h.shape); !ok {
+	if n, ok := engine.Count(h.shape); !ok || n > math.MaxInt64/max(h.size(), 8) {
 		return nil, fmt.Errorf("NPY: the shape %s is too large", engine.ShapeText(h.shape))
 	}
 	return h, nil
@@ -195,7 +195,7 @@ func (h *npyHeader) describe(descr string) error {
 	}
 	if len(code) > 1 && (code[0] == 'U' || code[0] == 'S') {
 		width, err := strconv.ParseInt(code[1:], 10, 32)
-		if err != nil || width < 0 || width > maxWidth {
+		if err != nil || width < 1 || width > maxWidth {
 			return fmt.Errorf("NPY: dtype %q: strings of %s characters", descr, code[1:])
 		}
 		h.dtype, h.width, h.unit = engine.String, width, 4

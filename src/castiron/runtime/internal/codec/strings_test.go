@@ -133,7 +133,11 @@ func TestNPYOfStrings(t *testing.T) {
 	if part, err := source.Next(All); err != nil || numbers(part[0]) != "[2 2] [0 3 2 -1]" {
 		t.Error(part, err)
 	}
-	for descr, in := range map[string]engine.Spec{"<U3": spec("x", engine.F32, -1), "<f4": wordSpec("c", -1), "<U99999999": wordSpec("c", -1)} {
+	vast := npy(1, "{'descr': '<U9999', 'fortran_order': False, 'shape': (999999999999999,), }")
+	if _, err := newNPYSource(bytes.NewReader(vast), []engine.Spec{wordSpec("c", -1)}); err == nil {
+		t.Error("a vast shape was read")
+	}
+	for descr, in := range map[string]engine.Spec{"<U3": spec("x", engine.F32, -1), "<f4": wordSpec("c", -1), "<U99999999": wordSpec("c", -1), "<U0": wordSpec("c", -1)} {
 		file := npy(1, "{'descr': '"+descr+"', 'fortran_order': False, 'shape': (0,), }")
 		if _, err := newNPYSource(bytes.NewReader(file), []engine.Spec{in}); err == nil {
 			t.Errorf("%s was read", descr)
