@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import castiron
-from castiron import frontends
+from castiron import frontends, passes
 from castiron.errors import ModelError
 from castiron.frontends import WHOLE, Selection
 from castiron.ir import DType, TensorType, symbol
@@ -97,6 +97,27 @@ def test_model(entry):
             actual, expected = before_softmax(actual), before_softmax(expected)
         scale = max(1e-6, float(np.abs(expected).max(initial=0)))
         assert float(np.abs(actual - expected).max(initial=0)) <= case.tolerance * scale
+
+
+#: How many transposes are left of ONNX models with convolutions: of an image whose channels come first.
+TRANSPOSES = {"o_basic_pitch": 0, "o_dnsmos": 0, "o_mnist_cntk": 0, "o_microkws_fp32": 0, "o_silero_ifless": 0,
+              "o_silero_static": 0, "o_aecmos": 1, "o_ocr_cls": 1, "o_ocr_det": 1}
+
+
+@pytest.mark.parametrize("entry", [e for e in INDEX if e["id"] in TRANSPOSES], ids=lambda entry: entry["id"])
+def test_transposes_are_left_at_the_ends_only(entry):
+    graph = passes.run(frontends.load(MODELS / entry["file"], CASES.get(entry["id"], Case()).selection))
+    left = [node for whole in (graph, *bodies(graph)) for node in whole.nodes if node.op == "transpose"]
+    assert len(left) == TRANSPOSES[entry["id"]]
+    assert all(node.inputs[0].node.op == "input" for node in left)
+
+
+def bodies(graph):
+    """The bodies of a graph's nodes, and theirs."""
+    for node in graph.nodes:
+        for body in node.bodies.values():
+            yield body
+            yield from bodies(body)
 
 
 def input_named(graph, name: str) -> str | None:
