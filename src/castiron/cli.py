@@ -73,8 +73,9 @@ def _parser() -> argparse.ArgumentParser:
                        help="leave out what --feed and --fetch of inner labels need")
     build.add_argument("--verify", choices=("framework", "interpreter"), default="framework",
                        help="compare with the framework if it is installed (default), or with the interpreter")
-    build.add_argument("--tolerance", type=float, default=verify.TOLERANCE, metavar="T",
-                       help=f"largest difference from the source, relative to the output (default: {verify.TOLERANCE})")
+    build.add_argument("--tolerance", type=float, metavar="T",
+                       help="largest difference from the source, relative to the output (default: "
+                            f"{verify.TOLERANCE}; in 16-bit floats {verify.HALF_UNITS} units of their last place)")
     build.add_argument("--zig", type=Path, metavar="FILE", help="a zig to use instead of the installed wheel's")
     build.add_argument("--go", type=Path, metavar="FILE", help="a go to use instead of the installed wheel's")
     build.set_defaults(run=_build)

@@ -145,13 +145,14 @@ def compile(model: str | Path | Graph, selection: Selection = WHOLE, *, trace: b
 
 def build(path: str | Path, out: str | Path, selection: Selection = WHOLE, *, targets: Sequence[Platform] = (),
           form: str = "executable", module: str | None = None, name: str | None = None, trace: bool = True,
-          framework: bool = True, tolerance: float = verify.TOLERANCE, tools: Tools | None = None,
+          framework: bool = True, tolerance: float | None = None, tools: Tools | None = None,
           progress: Progress = silent) -> Built:
     """Compile a model file, or a part of it, into an executable for one target, or a Go module for several.
 
     Nothing is written unless the compiled model agrees with its source: VerifyError otherwise. The
     source is run by its own framework where that is installed and ``framework`` is true, else by the
-    interpreter. ModelError, UnsupportedOp, ToolError and OutputError tell what else stands in the way.
+    interpreter; ``tolerance`` is by default that of ``verify.tolerance_of``. ModelError, UnsupportedOp,
+    ToolError and OutputError tell what else stands in the way.
     """
     path, out, tools = Path(path), Path(out), tools or Tools()
     targets = tuple(targets) or (host(),)
@@ -164,6 +165,7 @@ def build(path: str | Path, out: str | Path, selection: Selection = WHOLE, *, ta
     try:
         progress("compiling")
         compiled = compile(source, trace=trace, tools=tools)
+        tolerance = verify.tolerance_of(source) if tolerance is None else tolerance
         facts = _facts(name, fingerprint, format, compiled, tolerance)
         if form == "executable":
             # Into the cache only: the framework takes seconds to start, and nothing is written until it has spoken.

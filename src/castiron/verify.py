@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,17 @@ import numpy as np
 from castiron import interp, oracle, strings
 from castiron.errors import ShapeError, VerifyError
 from castiron.frontends import WHOLE, Selection
-from castiron.ir import Graph
+from castiron.ir import Graph, Node
+from castiron.ops.narrow import FORMATS
 from castiron.samples import Arrays, samples
 from castiron.toolchain import cache
 
 #: Largest |compiled - source| / max(1, largest |source| of the output) that a build accepts.
 TOLERANCE = 1e-4
+
+#: The same in units of the last place, of a model that rounds to floats of 16 bits: sums that differ in their last bit
+#: are rounded to neighbours.
+HALF_UNITS = 4
 
 #: Seconds that the framework may take.
 TIME_LIMIT = 600
@@ -139,6 +144,21 @@ class Reference:
             self._process.stderr.close()
             self._folder.cleanup()
             self._process = None
+
+
+def tolerance_of(graph: Graph) -> float:
+    """What a build accepts of a model unless it is told: ``TOLERANCE``, or HALF_UNITS of the 16-bit floats that the
+    model rounds to."""
+    units = {node.attrs["format"] for node in _all_nodes(graph) if node.op == "round_to"}.intersection(("f16", "bf16"))
+    return max((HALF_UNITS * 2.0 ** (1 - FORMATS[name].precision) for name in units), default=TOLERANCE)
+
+
+def _all_nodes(graph: Graph) -> Iterator[Node]:
+    """The nodes of a graph and of the bodies in it."""
+    for node in graph.nodes:
+        yield node
+        for body in node.bodies.values():
+            yield from _all_nodes(body)
 
 
 def compare(reference: Reference, compiled: Callable[[Arrays], Mapping[str, np.ndarray]], graph: Graph,
