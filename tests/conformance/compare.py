@@ -63,8 +63,20 @@ def _onnxruntime(model, inputs: Sequence) -> Sequence:
 
 
 def _emx_onnx_cgen(model, inputs: Sequence) -> Sequence:
+    """Its templates are compiled once for all models, which changes nothing but takes less time."""
+    import jinja2
     from emx_onnx_cgen.onnx_backend import prepare
 
+    if jinja2.Environment.compile.__name__ != "compiled_once":
+        compile, known = jinja2.Environment.compile, {}
+
+        def compiled_once(environment, source, name=None, filename=None, **more):
+            key = (name, str(source))
+            if key not in known:
+                known[key] = compile(environment, source, name, filename, **more)
+            return known[key]
+
+        jinja2.Environment.compile = compiled_once
     return prepare(model).run(list(inputs))
 
 
@@ -169,7 +181,11 @@ def _examined(engine: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def main(engine: str) -> None:
     """Write an engine's list."""
-    reasons = {name: why for name, why in _examined(engine, sorted(_cases())) if why}
+    reasons = {}
+    for i, (name, why) in enumerate(_examined(engine, sorted(_cases(), key=lambda name: ("/" in name, name)))):
+        print(i, name, why or "passes", flush=True)
+        if why:
+            reasons[name] = why
     FOLDER.mkdir(exist_ok=True)
     lines = [version(engine), *(f"{name}: {why}" for name, why in sorted(reasons.items()))]
     (FOLDER / f"{engine}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

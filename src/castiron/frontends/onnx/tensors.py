@@ -23,6 +23,9 @@ MAPPED_BYTES = 1 << 20
 #: No tensor has more axes than this.
 RANK_LIMIT = 64
 
+#: The name of a file with data has so many bytes at most, as file systems have it.
+NAME_LIMIT = 255
+
 #: A sparse constant stands for no more elements than this.
 DENSE_LIMIT = 1 << 26
 
@@ -204,6 +207,8 @@ def data_file(tensor: pb.TensorProto, folder: Path) -> Path:
     """The file of its own that holds a constant's data; ModelError unless it is in the model's folder."""
     name = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
     path = PurePosixPath(name.replace("\\", "/"))
+    if len(name.encode()) > NAME_LIMIT:
+        raise ModelError(f"the data of {tensor.name!r} are said to be in {name[:40]!r}…, a name of {len(name)} letters")
     if not name or path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
         raise ModelError(f"the data of {tensor.name!r} are said to be in {name!r}; they must be in the model's folder")
     root = folder.resolve()
