@@ -33,6 +33,13 @@ def reference(path, graph, digest="0" * 64, framework=True):
     return verify.Reference(path, "keras", digest, graph, framework)
 
 
+@pytest.mark.parametrize("format, tolerance", [("f16", 4 / 1024), ("bf16", 4 / 128), ("f8e4m3fn", verify.TOLERANCE)])
+def test_what_is_rounded_to_sixteen_bits_is_compared_in_their_units(graph, format, tolerance):
+    [x], [y] = graph.inputs.values(), graph.outputs.values()
+    rounded = Graph("h", {"x": x}, {"y": F.round_to(y, format=format)})
+    assert (verify.tolerance_of(graph), verify.tolerance_of(rounded)) == (verify.TOLERANCE, tolerance)
+
+
 def test_samples_cover_sizes_zeros_and_large_values(graph):
     arrays = [sample["x"] for sample in samples(graph)]
     assert {len(a) for a in arrays} >= {1, 3, 5}
