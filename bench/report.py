@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from bench import limits
 from bench.engines import ENGINES
 from bench.figures import FIGURES, TARGETS, best_peer, ratio
 from bench.models import MEASURED, RECIPES
@@ -26,6 +27,10 @@ figure is the mean of the calls of the next 20 ms (one call, if that takes longe
 and, in brackets, the fastest turn. Ratios are of medians in the same case: above 1 castiron is the faster one. What
 counts is the ratio, not the time. Each result is compared with the source framework's before anything is timed: an
 engine that is off by more than 1e-4 of the largest value has no time.
+
+A percentage is of the limit: the time that the model's multiplications and additions take at the core's peak, or that
+of reading its weights once from the nearest of L1, L2, L3 and memory that holds them, whichever is longer. (Less work
+than the definition's, as of Winograd's convolutions, can exceed it.)
 
 Peers called from Python carry Python's part in a call, some microseconds; "invoke alone" leaves out handing in the rows
 and fetching the results, and so bounds that part from above. OpenVINO computes in f32, like all others, not in its
@@ -66,7 +71,7 @@ def _summary(results: Results) -> str:
                          f"{gflops:.3g}" if gflops else "-", _share(results, own) or "-"))
     if not rows:
         return ""
-    heads = ("model", "batch", "castiron", "best peer", "ratio", "aim", "", "GFLOP/s", "of the peak")
+    heads = ("model", "batch", "castiron", "best peer", "ratio", "aim", "", "GFLOP/s", "of the limit")
     return ("## castiron against the best peer, one thread\n\n![Ratios to the best peer](benchmarks.svg)\n\n"
             + _table(heads, rows))
 
@@ -97,7 +102,9 @@ def _model(results: Results, name: str) -> str:
     flops = _flops(results, name)
     text = f"## {RECIPES[name].title}\n\n"
     if flops:
-        text += f"{flops / 1e6:.4g} MFLOP a row.\n\n"
+        data = results.parts["limits"]
+        text += (f"{flops / 1e6:.4g} MFLOP a row, {data['weights'][name] / 1e6:.3g} MB of weights, which "
+                 f"{data['where'][name]} holds.\n\n")
     heads = ["", "through", *(f"batch {case.batch}" + (f", {case.threads} threads" if case.threads > 1 else "")
                               for case in cases), "cold", "memory", "error"]
     text += _table(heads, rows)
@@ -111,7 +118,7 @@ def _key(case: Case) -> tuple[str, int, int]:
 
 
 def _cell(results: Results, cells: dict[str, Cell], engine: str) -> str:
-    """A timing, the share of the peak, and how many times castiron is faster."""
+    """A timing, the share of the limit, and how many times castiron is faster."""
     if engine not in cells:
         return "-"
     cell = cells[engine]
@@ -139,9 +146,10 @@ def _gflops(results: Results, cell: Cell) -> float | None:
 
 
 def _share(results: Results, cell: Cell) -> str | None:
-    """Of the peak of as many cores as there are threads."""
-    gflops = _gflops(results, cell)
-    return f"{gflops / results.parts['limits']['gflops'] / cell.threads:.0%}" if gflops else None
+    if "limits" not in results.parts:
+        return None
+    part = limits.share(results.parts["limits"], cell.model, cell.batch, cell.threads, cell.median_us * 1e-6)
+    return None if part is None else f"{part:.0%}"
 
 
 def _times(ratio: float) -> str:

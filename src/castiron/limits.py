@@ -17,8 +17,8 @@ _SOURCE = Path(__file__).parent / "kernels" / "limits.c"
 _MULTIPLY_ADD, _READ = range(2)
 _BLOCK_BYTES = 4096
 
-#: Sizes that stand for the second-level cache, the last-level cache and memory, in MiB.
-SIZES_MIB = {"L2": 0.5, "L3": 8, "memory": 256}
+#: Sizes that stand for the caches and for memory, in MiB.
+SIZES_MIB = {"L1": 1 / 64, "L2": 0.5, "L3": 8, "memory": 256}
 
 #: Times of pieces of about this long are taken, in seconds: a neighbour's load meets only some of them.
 _PIECE_SECONDS = 0.004

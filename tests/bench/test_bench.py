@@ -38,7 +38,8 @@ def results():
     kinds = dict.fromkeys(("cold", "warm", "rebuild"), timing)
     sizes = {"castiron": 10_000_000, "litert": 20_000_000}
     results.parts = {
-        "limits": {"gflops": 200.0, "read_gbs": {"L2": 100.0}, "flops": {"resnet50": 7e9}},
+        "limits": {"gflops": 200.0, "read_gbs": {"L2": 100.0, "memory": 10.0}, "flops": {"resnet50": 7e9},
+                   "weights": {"resnet50": 100_000_000}, "where": {"resnet50": "memory"}},
         "cold": {"titles": titles, "models": {name: {"castiron": start, "litert": start} for name in titles},
                  "nothing": timing},
         "size": {"titles": titles, "models": {name: sizes for name in titles}, "python": 9e7},

@@ -32,8 +32,10 @@ void multiply_add(void *const *p, const int64_t *d, int64_t begin, int64_t end) 
 void read_memory(void *const *p, const int64_t *d, int64_t begin, int64_t end) {
     f32x16 sums[4];
     for (int i = 0; i < 4; i++) sums[i] = v_splat(0.0f);
+    int64_t place = begin % d[0];
     for (int64_t t = begin; t < end; t++) {
-        const float *block = (const float *)p[0] + t % d[0] * 1024;
+        const float *block = (const float *)p[0] + place * 1024;
+        place = place + 1 < d[0] ? place + 1 : 0;
         for (int64_t j = 0; j < 1024; j += 4 * LANES) {
             for (int i = 0; i < 4; i++) sums[i] = v_opaque(sums[i] + v_load(block + j + LANES * i));
         }
