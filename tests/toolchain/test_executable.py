@@ -67,6 +67,26 @@ def test_arm64_runs(artifact, build):
 
 
 @needs_linux_amd64
+def test_amd64_with_weights_beyond_what_code_reaches(artifact, build, monkeypatch):
+    monkeypatch.setattr(go, "MAX_WEIGHT_BYTES", 0)
+    check_report(artifact, json.loads(run(build("linux/amd64"), "report")))
+
+
+@needs_qemu
+def test_arm64_with_weights_beyond_what_code_reaches(artifact, build, monkeypatch):
+    monkeypatch.setattr(go, "MAX_WEIGHT_BYTES", 0)
+    check_report(artifact, json.loads(run(QEMU, build("linux/arm64"), "report")))
+
+
+@pytest.mark.parametrize("platform", ["darwin/arm64", "windows/amd64"])
+def test_other_systems_refuse_weights_beyond_what_code_reaches(build, monkeypatch, tmp_path, platform):
+    monkeypatch.setattr(go, "MAX_WEIGHT_BYTES", 0)
+    with pytest.raises(OutputError, match=f"an executable for {platform} holds at most"):
+        build(platform)
+    assert not (tmp_path / "predictor").exists()
+
+
+@needs_linux_amd64
 def test_an_instruction_set_that_cannot_be_used_is_an_error(build):
     out = build("linux/amd64")
     assert "no instruction-set level \"neon\"" in run(out, "report", isa="neon", expect=1)

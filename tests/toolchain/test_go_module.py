@@ -50,7 +50,7 @@ def test_a_module_is_replaced_but_nothing_else_is(artifact, tools, runtime, tmp_
 
 def test_weights_that_cannot_be_linked_are_refused(artifact, tools, tmp_path):
     large = types.SimpleNamespace(**vars(artifact) | {"weights": types.SimpleNamespace(nbytes=2**31)})
-    with pytest.raises(OutputError, match=r"the weights take 2\.00 GiB; an executable holds at most 1\.88 GiB"):
+    with pytest.raises(OutputError, match=r"the weights take 2\.00 GiB; a Go module holds at most 1\.88 GiB"):
         go_module.package(large, [host()], tmp_path / "model", tools)
     assert list(tmp_path.iterdir()) == []
 

@@ -12,7 +12,7 @@ from castiron.errors import OutputError
 from castiron.packagers import go_module
 from castiron.packagers.artifact import Artifact, Weights
 from castiron.targets import Platform
-from castiron.toolchain import Tools, cache, go, zig
+from castiron.toolchain import Tools, cache, go, segment, zig
 from castiron.toolchain.tools import workdir
 
 _MAIN = "./cmd/predictor"
@@ -34,22 +34,29 @@ def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> 
 def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
     """The executable's path in the cache; it is linked if it is not there."""
 
+    apart = artifact.weights.nbytes > go.MAX_WEIGHT_BYTES
+    if apart and platform.os != "linux":
+        raise go_module.too_large(artifact, f"an executable for {platform.name}")
+
     def make(path: Path) -> None:
         with workdir("module") as work:
             module = work / "module"
-            go_module.write(artifact, [platform], module, tools, go_module.MODULE_PATH)
+            go_module.write(artifact, [platform], module, tools, go_module.MODULE_PATH,
+                            segment.ADDRESS if apart else None)
             go.build(module, _MAIN, platform, tools, path)
+        if apart:
+            segment.append(path, artifact.weights)
 
-    return cache.fetch(_key(artifact, platform, tools), make)
+    return cache.fetch(_key(artifact, platform, tools, apart), make)
 
 
-def _key(artifact: Artifact, platform: Platform, tools: Tools) -> str:
+def _key(artifact: Artifact, platform: Platform, tools: Tools, apart: bool) -> str:
     """The digest of everything that decides the executable's bytes."""
     runtime = cache.files_digest(go_module.RUNTIME, (go_module.RUNTIME / f for f in go_module.runtime_files()))
     return cache.key(
         "executable", artifact.source, "\n".join(artifact.entries), artifact.model_go,
         _digest(artifact.weights), platform.name, runtime, zig.headers_digest(),
-        tools.zig_version(), tools.go_version(),
+        tools.zig_version(), tools.go_version(), str(apart),
     )  # fmt: skip
 
 

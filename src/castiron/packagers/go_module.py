@@ -37,6 +37,8 @@ def package(
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as aside:
             new, old = Path(aside, "new"), Path(aside, "old")
+            if artifact.weights.nbytes > go.MAX_WEIGHT_BYTES:
+                raise too_large(artifact, "a Go module")
             write(artifact, platforms, new, tools, module_path)
             if out.exists():
                 out.rename(old)
@@ -47,12 +49,10 @@ def package(
 
 
 def write(
-    artifact: Artifact, platforms: Sequence[Platform], folder: Path, tools: Tools, module_path: str
+    artifact: Artifact, platforms: Sequence[Platform], folder: Path, tools: Tools, module_path: str,
+    weights_at: int | None = None,
 ) -> None:
-    """Write the module into the new folder `folder`."""
-    if artifact.weights.nbytes > go.MAX_WEIGHT_BYTES:
-        raise OutputError(f"the weights take {artifact.weights.nbytes / 2**30:.2f} GiB; "
-                          f"an executable holds at most {go.MAX_WEIGHT_BYTES / 2**30:.2f} GiB")
+    """Write the module into the new folder `folder`: with the weights, or for weights that will lie at an address."""
     for file in runtime_files():
         copy = folder / file
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -64,10 +64,16 @@ def write(
     for arch, levels in {p.arch: p.levels for p in platforms}.items():
         texts = zig.compile_levels(artifact.source, artifact.entries, levels, tools)
         assembly, entries = (folder / file for file in _code_files(arch))
-        assembly.write_text(go.assembly(texts), encoding="utf-8", newline="\n")
+        assembly.write_text(go.assembly(texts, weights_at), encoding="utf-8", newline="\n")
         entries.write_text(go.entries(texts, artifact.weights.nbytes), encoding="utf-8", newline="\n")
-    for platform in platforms:
+    for platform in platforms if weights_at is None else ():
         zig.weights_object(artifact.weights, platform, tools, folder / _weights_file(platform))
+
+
+def too_large(artifact: Artifact, what: str) -> OutputError:
+    """That the weights don't fit into what is written."""
+    return OutputError(f"the weights take {artifact.weights.nbytes / 2**30:.2f} GiB; {what} holds at most "
+                       f"{go.MAX_WEIGHT_BYTES / 2**30:.2f} GiB, but for executables for Linux")
 
 
 def _code_files(arch: str) -> tuple[Path, Path]:

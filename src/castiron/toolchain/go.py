@@ -40,15 +40,22 @@ GLOBL ·weightsAddress(SB), NOPTR, $8
 }
 
 
-def assembly(texts: Sequence[tuple[Level, Text]]) -> str:
+_FIXED_ADDRESS = {
+    "amd64": "\nTEXT ·weightsAt(SB), NOSPLIT, $0-8\n\tMOVQ ${address}, AX\n\tMOVQ AX, ret+0(FP)\n\tRET\n",
+    "arm64": "\nTEXT ·weightsAt(SB), NOSPLIT, $0-8\n\tMOVD ${address}, R0\n\tMOVD R0, ret+0(FP)\n\tRET\n",
+}
+
+
+def assembly(texts: Sequence[tuple[Level, Text]], weights_at: int | None = None) -> str:
     """Go assembly that lays the texts of one architecture's levels into package native.
 
     Each level has a symbol text_<level>, which ends a profile's walk up the stack (TOPFRAME: above it lies
     C's part of the frame), and a function base_<level> that returns its address. weightsAt returns the
-    address of the weights.
+    address of the weights: that of the object file's, or a given one.
     """
     arch = texts[0][0].arch
-    return _HEAD + "".join(_text(level, text) for level, text in texts) + _WEIGHTS_ADDRESS[arch]
+    address = _WEIGHTS_ADDRESS[arch] if weights_at is None else _FIXED_ADDRESS[arch].format(address=weights_at)
+    return _HEAD + "".join(_text(level, text) for level, text in texts) + address
 
 
 _HEAD = """\
