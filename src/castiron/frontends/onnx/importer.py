@@ -102,14 +102,15 @@ class Importer(Nesting):
             return Missing(node, str(error))
         return self._fed(info.name, type, self._is_text(info.name))
 
-    def _fed(self, name: str, type: TensorType, text: bool) -> Value | Text:
-        """A new input, of strings if it is ``text``."""
+    def _fed(self, name: str, type: TensorType, text: bool, instead: Result | None = None) -> Value | Text:
+        """A new input ``instead`` of a result, of strings if it is ``text``."""
         self.fed[name] = placeholder(name, self.sizes.pinned(type))
-        return Text(self.fed[name], self.words) if text else self._narrow(self.fed[name], name)
+        return Text(self.fed[name], self.words) if text else self._narrow(self.fed[name], name, instead)
 
-    def _narrow(self, value: Value, name: str) -> Value:
-        """An input as what it is declared to be, floats rounded."""
-        kind = tensors.kind_of(self.declared.get(name, pb.TypeProto()).tensor_type.elem_type)
+    def _narrow(self, value: Value, name: str, instead: Result | None) -> Value:
+        """An input as what it is declared to be, or what it stands instead of; floats rounded."""
+        declared = tensors.kind_of(self.declared.get(name, pb.TypeProto()).tensor_type.elem_type)
+        kind = declared or self.kinds.of(instead)
         return self.kinds.mark(self.kinds.rounded(value, kind), kind)
 
     def _is_text(self, name: str) -> bool:
@@ -194,8 +195,8 @@ class Importer(Nesting):
             self.fed.pop(feed.key, None)
             if text != (feed.fixed.dtype.kind in "OU"):
                 raise ModelError(f"{feed.key!r} is {'' if text else 'not '}made of strings; its value is {feed.fixed}")
-            return constant_text(feed.fixed) if text else fixed_value(feed, type)
-        return result if type is None else self._fed(feed.key, type, text)
+            return constant_text(feed.fixed) if text else self._narrow(fixed_value(feed, type), feed.key, result)
+        return result if type is None else self._fed(feed.key, type, text, result)
 
     def _convert(self, node: SourceNode, scope: Scope) -> tuple[Result, ...] | Missing:
         operands: list[Result | None] = []
