@@ -15,6 +15,9 @@ BYTES_PER_NANO = 8.0
 #: A step from a node of a tree to the next one, of several trees at a time.
 STEP_NANOS = 1.0
 
+#: A tree of 256 leaves whose comparisons are bits, for one of many rows.
+BITS_NANOS = 3.0
+
 #: How often a loop runs of which that is not known.
 TYPICAL_TRIPS = 64
 
@@ -67,6 +70,8 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
         case "tree_walk":
             depths = node.inputs[3].constant
             return elements(node.inputs[0].type) + block * STEP_NANOS * 8 * (1 if depths is None else depths.sum())
+        case "tree_bits":
+            return elements(node.inputs[0].type) + block * BITS_NANOS * node.inputs[5].type.size / 256
         case "gather" | "slice":
             return 2 * size * node.types[0].dtype.itemsize / BYTES_PER_NANO
         case "update":

@@ -33,8 +33,8 @@ from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_resu
 from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "gemm.h", "gemm_column.h", "window.h",
-           "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h")
+HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
+           "window.h", "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h", "tree_bits.h")
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -359,6 +359,10 @@ def _tree_walk(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> Non
     trees.walk(s.w, out, *inputs, node.attrs["bits"], node.attrs["combine"], s.memory(SCRATCH))
 
 
+def _tree_bits(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    trees.bits(s.w, out, *inputs, s.memory(SCRATCH))
+
+
 def _cumulate(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
     return lambda s, node, out, inputs: reduction.cumulate(s.w, kind, out, inputs[0], _axis(node))
 
@@ -400,6 +404,7 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "argsort": lambda s, node, out, inputs: sorting.argsort(s.w, out, inputs[0], _axis(node), node.attrs["descending"]),
     "searchsorted": lambda s, node, out, inputs: sorting.searchsorted(s.w, out, *inputs, node.attrs["side"]),
     "tree_walk": _tree_walk,
+    "tree_bits": _tree_bits,
     **{name: _cumulate(kind) for name, kind in (("cumsum", "sum"), ("cumprod", "prod"), ("cummax", "max"),
                                                 ("cummin", "min"))},
     **{f"reduce_{kind}": _reduce(kind) for kind in ("sum", "prod", "max", "min")},

@@ -488,6 +488,8 @@ def _products(node: Node, rows: Dim) -> int:
 
 def _grain(node: Node, rows: Dim) -> int:
     """How many rows a node computes at a time, whether it is asked for them or for some of them."""
+    if node.op == "tree_bits":
+        return min(rows, trees.BITS_ROWS) if isinstance(rows, int) else trees.BITS_ROWS
     if node.op != "winograd_conv" or (row_axes(node.types[0], rows) or (1, 1))[0] == 1:
         return 1
     tile, width = node.attrs["tile"], node.types[0].shape[2]
@@ -509,4 +511,7 @@ def _workspace(node: Node) -> int:
     if node.op == "tree_walk":
         columns, targets = node.inputs[1].type.shape[0], node.attrs["targets"]
         return trees.workspace(columns, targets, node.types[0].dtype.itemsize)
+    if node.op == "tree_bits":
+        tests, targets = node.inputs[3].type.shape[0], node.attrs["targets"]
+        return trees.bits_workspace(tests, targets, node.types[0].dtype.itemsize)
     return max((_workspace(inner) for body in node.bodies.values() for inner in body.nodes), default=0)

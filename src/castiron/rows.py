@@ -109,7 +109,7 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             kinds = [node.attrs["axis"] % out.rank != 0, False, False]
         case "hash_bucket":
             kinds = [True]
-        case "tree_walk":
+        case "tree_walk" | "tree_bits":
             kinds = [True, *[False] * (len(types) - 1)]
         case "matmul":
             a, b = types

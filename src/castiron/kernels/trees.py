@@ -1,4 +1,4 @@
-"""Kernels that visit decision trees."""
+"""Kernels of decision trees."""
 
 from __future__ import annotations
 
@@ -32,3 +32,20 @@ def walk(w: Writer, out: View, x: View, columns: View, groups: View, depths: Vie
            f"{columns.pointer}, {columns.shape[0]}, {groups.pointer}, {groups.shape[0]}, {depths.pointer}, "
            f"(const {x.ctype}_node *){nodes.pointer}, {weights.pointer}, {bits}, TREE_{combine.upper()}, "
            f"(char *){scratch}, {most});")
+
+
+#: Rows of which the comparisons are made together where a vector register has 64 bytes.
+BITS_ROWS = 512
+
+
+def bits_workspace(tests: int, targets: int, itemsize: int) -> int:
+    """Bytes of scratch of ``bits``."""
+    return (tests + itemsize) * BITS_ROWS // 8 + BITS_ROWS * (1 + max(1, targets) * itemsize) + 64
+
+
+def bits(w: Writer, out: View, x: View, columns: View, starts: View, thresholds: View, groups: View, tests: View,
+         weights: View, scratch: str) -> None:
+    """out = the sum of the weights of the leaves that each row of x reaches."""
+    w.line(f"{x.ctype}_tree_bits({out.pointer}, {x.pointer}, {x.shape[0]}, {x.shape[1]}, {out.shape[1]}, "
+           f"{columns.pointer}, {columns.shape[0]}, {starts.pointer}, {thresholds.pointer}, {groups.pointer}, "
+           f"{groups.shape[0]}, {tests.pointer}, {weights.pointer}, (char *){scratch});")

@@ -17,6 +17,17 @@ LOWEST = {np.dtype(np.int32): np.iinfo(np.int32).min, np.dtype(np.int64): np.iin
 #: By combination: what changes nothing.
 NEUTRAL = {"sum": 0.0, "min": np.inf, "max": -np.inf}
 
+#: The deepest trees whose comparisons are made bits: a leaf's number is a byte.
+BITS_DEPTH = 8
+
+#: The most comparisons of which bits are made: as many as a tree can refer to, with bits that stay in a cache; and the
+#: most for each step from a node to the next that it saves.
+TESTS_LIMIT = 1 << 15
+STEPS_FOR_TEST = 16
+
+#: Fewer trees of a depth are made as deep as the next ones are.
+LAYER_TREES = 16
+
 #: The link of a node has the column in its lower bits, times this.
 COLUMN_STEP = 8
 
@@ -78,7 +89,7 @@ class Forest:
         return tree
 
 
-def packed(forest: Forest, combine: str) -> tuple[tuple[np.ndarray, ...], dict[str, int | str]]:
+def walked(forest: Forest, combine: str) -> tuple[tuple[np.ndarray, ...], dict[str, int | str]]:
     """The operands behind x and the attributes of ``tree_walk``."""
     key = np.dtype(np.int64 if forest.thresholds.dtype == np.float64 else np.int32)
     tree, level = forest.trees(), forest.levels()
@@ -132,15 +143,7 @@ def _grouped(forest: Forest, tree: np.ndarray, level: np.ndarray,
     """The numbers of the trees in their order, the number behind the last standing for an empty one; the groups; the
     depths; for each tree the one target that it weighs, or -1 for several."""
     count, targets = len(forest.roots), forest.weights.shape[1]
-    weighed, used = forest.weights != NEUTRAL[combine], np.zeros((count, targets), bool)
-    for side in (0, 1):
-        ends = np.flatnonzero((forest.children[:, side] < 0) & (tree >= 0))
-        np.logical_or.at(used, tree[ends], weighed[~forest.children[ends, side]])
-    for root in np.flatnonzero(forest.roots < 0):
-        used[root] |= weighed[~forest.roots[root]]
-    target = np.where(used.sum(1) <= 1, used.argmax(1), -1)
-    depth = np.zeros(count + 1, np.int64)
-    np.maximum.at(depth, tree[tree >= 0], level[tree >= 0] + 1)
+    target, depth = _targets(forest, tree, combine), np.append(_depths(forest, tree, level), 0)
     order, groups, depths = [], [], []
     for own in np.unique(target).tolist():
         trees = np.flatnonzero(target == own)
@@ -150,3 +153,82 @@ def _grouped(forest: Forest, tree: np.ndarray, level: np.ndarray,
         depths.append(depth[trees].max(1))
         groups.append((len(trees), *((own, 1) if own >= 0 else (0, targets))))
     return (np.concatenate(order), np.array(groups, np.int32), np.concatenate(depths).astype(np.int32), target)
+
+
+def _depths(forest: Forest, tree: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """For each tree how many steps it takes at most."""
+    depth = np.zeros(len(forest.roots), np.int64)
+    np.maximum.at(depth, tree[tree >= 0], level[tree >= 0] + 1)
+    return depth
+
+
+def _targets(forest: Forest, tree: np.ndarray, combine: str) -> np.ndarray:
+    """For each tree the one target that it weighs, or -1 for several."""
+    weighed = forest.weights != NEUTRAL[combine]
+    used = np.zeros((len(forest.roots), forest.weights.shape[1]), bool)
+    for side in (0, 1):
+        ends = np.flatnonzero((forest.children[:, side] < 0) & (tree >= 0))
+        np.logical_or.at(used, tree[ends], weighed[~forest.children[ends, side]])
+    for root in np.flatnonzero(forest.roots < 0):
+        used[root] |= weighed[~forest.roots[root]]
+    return np.where(used.sum(1) <= 1, used.argmax(1), -1)
+
+
+def split(forest: Forest, combine: str) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the trees that are worth making bits of their comparisons, and of the others."""
+    tree, level = forest.trees(), forest.levels()
+    depth = _depths(forest, tree, level)
+    chosen = depth <= BITS_DEPTH
+    inner = (tree >= 0) & chosen[tree]
+    count = len(np.unique(_tests(forest)[inner], axis=0))
+    if combine != "sum" or not inner.any() or count > min(TESTS_LIMIT, STEPS_FOR_TEST * int(depth[chosen].sum())):
+        chosen[:] = False
+    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def _tests(forest: Forest) -> np.ndarray:
+    """For each node the column that it compares, as ``columns`` have them, and the key with which."""
+    key = np.dtype(np.int64 if forest.thresholds.dtype == np.float64 else np.int32)
+    columns = forest.features.astype(np.int64) * 2 + forest.missing
+    return np.stack([columns, _thresholds(forest.thresholds, key).astype(np.int64)], axis=1)
+
+
+def compared(forest: Forest) -> tuple[np.ndarray, ...]:
+    """The operands behind x of ``tree_bits``."""
+    tree, level = forest.trees(), forest.levels()
+    tests, test = np.unique(_tests(forest)[tree >= 0], axis=0, return_inverse=True)
+    number = np.zeros(len(tree), np.int64)
+    number[tree >= 0] = test.reshape(-1)
+    columns, starts = np.unique(tests[:, 0], return_index=True)
+    starts = np.append(starts, len(tests)).astype(np.int32)
+    thresholds = tests[:, 1].astype(np.int64 if forest.thresholds.dtype == np.float64 else np.int32)
+    target, depth = _targets(forest, tree, "sum"), np.maximum(_depths(forest, tree, level), 1)
+    groups, places, weights = [], [], []
+    empty = np.vstack([forest.weights, np.zeros_like(forest.weights[:1])])
+    for own in np.unique(target).tolist():
+        for deep, trees in _layers(np.flatnonzero(target == own), depth):
+            roots = np.append(forest.roots[trees], np.full(-len(trees) % PARTS, ~len(forest.weights)))
+            # Part after part, in octets: tree i of each part stand side by side.
+            roots = roots.reshape(PARTS, -1).T.reshape(-1)
+            at, tested = roots[:, None], [np.zeros((len(roots), 1), np.int64)]
+            for _ in range(deep):
+                tested.append(np.where(at >= 0, number[np.maximum(at, 0)], 0))
+                below = np.where((at >= 0)[:, :, None], forest.children[np.maximum(at, 0)], at[:, :, None])
+                at = below.reshape(len(roots), -1)
+            leaves = empty[~at] if own < 0 else empty[~at, own][:, :, None]
+            groups.append((len(roots) // PARTS, max(own, 0), leaves.shape[2], deep))
+            places.append(np.concatenate(tested, axis=1).reshape(-1))
+            weights.append(leaves.transpose(0, 2, 1).reshape(-1))
+    return (columns.astype(np.int32), starts, thresholds, np.array(groups, np.int32),
+            np.concatenate(places).astype(np.uint16), np.concatenate(weights))
+
+
+def _layers(trees: np.ndarray, depth: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """The trees by depths, few of one depth with those of the next: (depth, trees)."""
+    layers, left = [], trees[:0]
+    for deep in np.unique(depth[trees]).tolist():
+        left = np.append(left, trees[depth[trees] == deep])
+        if len(left) >= LAYER_TREES or deep == depth[trees].max():
+            layers.append((deep, left))
+            left = trees[:0]
+    return layers

@@ -6,6 +6,7 @@ of the floats: exact for every float, denormal numbers too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from castiron.errors import ShapeError
 from castiron.ir import DType, TensorType, Value
 from castiron.ops.base import Example, F, Op
-from castiron.ops.forest import NEUTRAL, PARTS, Forest, ordered, packed
+from castiron.ops.forest import NEUTRAL, PARTS, Forest, compared, ordered, split, walked
 
 COMBINATIONS = {"sum": np.add, "min": np.minimum, "max": np.maximum}
 
@@ -56,13 +57,23 @@ def _random(trees: int, depth: int, targets: int, dtype: type, single: bool = Fa
                   np.array(weights, dtype))
 
 
-def _example(forest: Forest, combine: str = "sum") -> Example:
+def _rows(forest: Forest, count: int) -> np.ndarray:
+    """Rows with thresholds among their numbers, and special ones."""
     rng = np.random.default_rng(len(forest.features))
-    x = rng.standard_normal((11, 4)).round(1)
+    x = rng.standard_normal((count, 4)).round(1)
     for special in (np.nan, np.inf, -np.inf, -0.0, 1e-41, -1e-42):
         x[rng.random(x.shape) < 0.07] = special
-    operands, attrs = packed(forest, combine)
-    return Example((x.astype(forest.thresholds.dtype), *operands), attrs, batched=(0,), constants=(1, 2, 3, 4, 5))
+    return x.astype(forest.thresholds.dtype)
+
+
+def _walk_example(forest: Forest, combine: str = "sum") -> Example:
+    operands, attrs = walked(forest, combine)
+    return Example((_rows(forest, 11), *operands), attrs, batched=(0,), constants=(1, 2, 3, 4, 5))
+
+
+def _bits_example(forest: Forest, count: int) -> Example:
+    return Example((_rows(forest, count), *compared(forest)), {"targets": forest.weights.shape[1]}, batched=(0,),
+                   constants=(1, 2, 3, 4, 5, 6))
 
 
 class TreeWalk(Op):
@@ -80,10 +91,10 @@ class TreeWalk(Op):
 
     name = "tree_walk"
     examples: ClassVar = (
-        _example(_random(11, 4, 1, np.float32)), _example(_random(20, 5, 3, np.float32, single=True)),
-        _example(_random(3, 11, 2, np.float32)), _example(_random(9, 5, 2, np.float64)),
-        _example(_random(8, 3, 1, np.float64)), _example(_random(5, 3, 2, np.float32), "max"),
-        _example(_random(10, 3, 1, np.float64), "min"),
+        _walk_example(_random(11, 4, 1, np.float32)), _walk_example(_random(20, 5, 3, np.float32, single=True)),
+        _walk_example(_random(3, 11, 2, np.float32)), _walk_example(_random(9, 5, 2, np.float64)),
+        _walk_example(_random(8, 3, 1, np.float64)), _walk_example(_random(5, 3, 2, np.float32), "max"),
+        _walk_example(_random(10, 3, 1, np.float64), "min"),
     )
 
     def infer(self, x: TensorType, columns: TensorType, groups: TensorType, depths: TensorType, nodes: TensorType,
@@ -117,9 +128,60 @@ class TreeWalk(Op):
         return total
 
 
+class TreeBits(Op):
+    """For each row of x [n, features] and each target the sum of the weights of the leaves that the row reaches.
+
+    ``columns`` are described at ``keys_of``; the comparisons of column c are key > thresholds[t] for starts[c] <= t <
+    starts[c + 1]. ``groups`` [count, 4] are sets of trees, (t, first, width, depth): 8·t trees, all ``depth`` deep,
+    weigh the ``width`` targets from the first on. Each has the numbers of 2^depth comparisons in ``tests``: a row at
+    place i, first 1, goes on to place 2·i + (1 if the comparison at i holds). Past the last level leaf k is at place
+    2^depth + k; ``weights`` are those of a tree's leaves for one target after the other. Every eighth of a group's
+    trees is added up for itself, in order, then the sums
+    """
+
+    name = "tree_bits"
+    examples: ClassVar = (
+        _bits_example(_random(11, 4, 1, np.float32), 11),
+        _bits_example(_random(20, 5, 3, np.float32, single=True), 600),
+        _bits_example(_random(7, 8, 2, np.float32), 300), _bits_example(_random(9, 7, 2, np.float64), 530),
+        _bits_example(_random(40, 1, 1, np.float64), 70),
+    )
+
+    def infer(self, x: TensorType, columns: TensorType, starts: TensorType, thresholds: TensorType, groups: TensorType,
+              tests: TensorType, weights: TensorType, *, targets: int) -> TensorType:
+        if x.rank != 2 or x.dtype not in KEYS or thresholds.dtype != KEYS[x.dtype] or weights.dtype != x.dtype:
+            raise ShapeError(f"tree_bits of {x!r} by thresholds {thresholds!r} with weights {weights!r}: expects rows "
+                             f"of floats, thresholds that are integers of their size, and weights of their type")
+        return x.with_shape((x.shape[0], targets))
+
+    def eval(self, x: np.ndarray, columns: np.ndarray, starts: np.ndarray, thresholds: np.ndarray, groups: np.ndarray,
+             tests: np.ndarray, weights: np.ndarray, *, targets: int) -> np.ndarray:
+        made = keys_of(x, np.repeat(columns, np.diff(starts))) > thresholds
+        total, rows = np.zeros((len(x), targets), x.dtype), np.arange(len(x))
+        for count, target, width, depth in groups.tolist():
+            size = PARTS * count << depth
+            numbers, tests = tests[:size].reshape(count, PARTS, -1), tests[size:]
+            leaves, weights = weights[:size * width].reshape(count, PARTS, width, -1), weights[size * width:]
+            for part in range(PARTS):
+                partial = np.zeros((len(x), width), x.dtype)
+                for tree in range(count):
+                    at = np.ones(len(x), np.int64)
+                    for _ in range(depth):
+                        at = 2 * at + made[rows, numbers[tree, part, at]]
+                    partial += leaves[tree, part].T[at - (1 << depth)]
+                total[:, target:target + width] += partial
+        return total
+
+
 def tree_ensemble(x: Value, forest: Forest, combine: str = "sum") -> Value:
     """The combination ("sum", "min", "max") of the weights of the leaves that each row of x [n, features] reaches,
     [n, targets] of x's type. Where it has no weight at all a target has the combination's neutral element, which is
     also the weight of a leaf that has none."""
-    operands, attrs = packed(forest, combine)
-    return F.tree_walk(x, *operands, **attrs)
+    targets, (compare, walk) = forest.weights.shape[1], split(forest, combine)
+    sums = []
+    if compare.size:
+        sums.append(F.tree_bits(x, *compared(replace(forest, roots=forest.roots[compare])), targets=targets))
+    if walk.size or not sums:
+        operands, attrs = walked(replace(forest, roots=forest.roots[walk]), combine)
+        sums.append(F.tree_walk(x, *operands, **attrs))
+    return F.add(*sums) if len(sums) > 1 else sums[0]
