@@ -1,1 +1,4 @@
-"""Measures castiron against its peers, in one run on one core: ``python -m bench``."""
+"""Measures castiron against its peers, side by side: ``python -m bench``.
+
+A model is a recipe in ``models``, an engine an adapter in ``engines``; each has its place in its package's table.
+"""

@@ -22,7 +22,8 @@ from castiron.targets.levels import Level
 from castiron.toolchain import Tools
 
 #: Operators of these names are the others' with weights packed.
-_PLAIN = {"packed_conv": "conv", "winograd_conv": "conv"}
+_PLAIN = {"packed_conv": "conv", "winograd_conv": "conv", "integer_conv": "integer conv",
+          "integer_dense": "integer dense"}
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,9 @@ def flops(node: Node) -> Dim:
     more = len(node.attrs["epilogue"].instrs) * size if node.attrs.get("epilogue") else 0
     first = node.inputs[0].type if node.inputs else None
     match node.op:
-        case "dense" | "matmul":
+        case "dense" | "matmul" | "integer_dense":
             return 2 * size * first.shape[-1] + more
-        case "packed_conv":
+        case "packed_conv" | "integer_conv":
             return 2 * size * prod(node.attrs["sizes"]) * (first.shape[-1] // node.attrs["groups"]) + more
         case "winograd_conv":
             return 2 * size * 9 * first.shape[-1] + more
@@ -181,9 +182,9 @@ def operator_text(node: Node) -> str:
     name = _PLAIN.get(node.op, node.op)
     first = node.inputs[0].type if node.inputs else None
     match node.op:
-        case "dense" | "matmul":
+        case "dense" | "matmul" | "integer_dense":
             text = f"{name} {first.shape[-1]}→{node.types[0].shape[-1]}"
-        case "packed_conv" | "winograd_conv":
+        case "packed_conv" | "winograd_conv" | "integer_conv":
             sizes = node.attrs.get("sizes", (3, 3))
             strides = [stride for stride in node.attrs.get("strides", ()) if stride != 1]
             groups = node.attrs.get("groups", 1)
