@@ -33,7 +33,7 @@ from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_resu
 from castiron.storage import body_nodes
 
 #: What every unit includes, from the folder ``kernels``.
-HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "gemm.h", "gemm_column.h",
+HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
            "window.h", "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h", "tree_bits.h")
 
 

@@ -64,14 +64,6 @@ def fill(w: Writer, out: View, value: View) -> None:
         w.line(f"{out.pointer}[{i}] = *{value.pointer};")
 
 
-#: A matrix transposed in blocks, of which the lines of both sides stay in the cache.
-_BLOCKS = """NOINLINE void @(TYPE *to, i64 down, const TYPE *from, i64 across, i64 rows, i64 columns) {
-    for (i64 row = 0; row < rows; row += 16)
-        for (i64 column = 0; column < columns; column += 16)
-            for (i64 i = row; i < row + 16 && i < rows; i++)
-                for (i64 j = column; j < column + 16 && j < columns; j++) to[i * down + j] = from[j * across + i];
-}"""
-
 #: The fewest rows and columns that are worth blocks.
 BLOCK = 8
 
@@ -85,7 +77,8 @@ def transpose(w: Writer, out: View, x: View, perm: tuple[int, ...]) -> None:
         copy(w, out.shape, out, 0, strides(out.shape), x, 0, tuple(steps[axis] for axis in perm))
         return
     unit, (columns, _, across) = _UNIT[out.dtype], axes[-1]
-    name, to, frm = w.define("transpose_", _BLOCKS.replace("TYPE", unit)), 0, 0
+    block = "TRANSPOSE_VECTORS" if unit == "uint32_t" else "TRANSPOSE_LOOP"
+    name, to, frm = w.define("transpose_", f"TRANSPOSE_DEFINE(@, {unit}, {block})"), 0, 0
     with ExitStack() as stack:
         for axis in axes[:-1]:
             if axis != rows:
