@@ -225,6 +225,34 @@ def test_free_dimensions_give_what_fixed_ones_give(write):
             np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
 
 
+@pytest.mark.parametrize("attributes, sizes", [
+    ({"mode": mode, "coordinate_transformation_mode": coordinates, **more}, sizes)
+    for mode, coordinates, more in (
+        ("nearest", "asymmetric", {"nearest_mode": "floor"}), ("nearest", "half_pixel", {}),
+        ("nearest", "tf_half_pixel_for_nn", {"nearest_mode": "round_prefer_ceil"}),
+        ("nearest", "align_corners", {"nearest_mode": "ceil"}), ("linear", "half_pixel_symmetric", {}),
+        ("linear", "half_pixel", {}), ("cubic", "pytorch_half_pixel", {"cubic_coeff_a": -0.5}),
+        ("cubic", "asymmetric", {}))
+    for sizes in (False, True)])
+def test_resizing_free_dimensions_gives_what_fixed_ones_give(write, attributes, sizes):
+    """By scales, and to the size of another tensor."""
+    opset = 11 if "tf_half" in attributes["coordinate_transformation_mode"] else 19
+    nodes = [helper.make_node("Shape", ["like"], ["size"]),
+             helper.make_node("Resize", ["x", "nothing", "nothing", "size"] if sizes else ["x", "nothing", "scales"],
+                              ["y"], **attributes),
+             helper.make_node("Identity", ["like"], ["z"])]
+    source = model(nodes, [info("x", 1, 2, "h", "w"), info("like", 1, 2, "a", "b")],
+                   [info("y", 1, 2, "c", "d"), info("z", 1, 2, "a", "b")],
+                   [tensor("scales", np.array([1, 1, 1.5, 0.75], np.float32)),
+                    tensor("nothing", np.zeros(0, np.float32))], opset)
+    path = write(source)
+    free = load(path)
+    for before, after in (((5, 7), (3, 12)), ((8, 4), (13, 3))):
+        feeds = {"x": RNG.standard_normal((1, 2, *before)).astype(np.float32), "like": np.zeros((1, 2, *after), "f4")}
+        fixed = load(path, inputs={name: TensorType(DType.F32, array.shape) for name, array in feeds.items()})
+        np.testing.assert_allclose(run(free, **feeds)[0], run(fixed, **feeds)[0], atol=1e-5)
+
+
 X = np.arange(24, dtype=np.float32).reshape(1, 4, 3, 2) - 7
 
 #: Operators as old versions write them: the version, the operator, attributes, what it makes of X.

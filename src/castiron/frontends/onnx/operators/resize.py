@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.frontends.counting import count, countable
+from castiron.frontends.counting import count, count_up, countable, dim_value
 from castiron.frontends.onnx.nodes import SourceNode
 from castiron.frontends.onnx.operators.table import converts
 from castiron.ir import Dim, DType, Value, constant
@@ -63,9 +64,7 @@ def resize(node: SourceNode, x: Value, roi: Value | None = None, scales: Value |
         new = [n if node.text("keep_aspect_ratio_policy", "stretch") == "stretch" else round_half_up(s * _size(x, a))
                for n, s, a in zip(wanted, given, axes, strict=True)]
     elif any(s != 1 and not isinstance(x.type.shape[a], int) for s, a in zip(given, axes, strict=True)):
-        if any(s != int(s) for s in given):
-            raise ModelError(f"resizes {x.type!r} by {given}; give free dimensions sizes (--dim)")
-        return _free(node, x, axes, tuple(x.type.shape[a] * int(s) for s, a in zip(given, axes, strict=True)))
+        return _free(node, x, axes, tuple(_scaled(x.type.shape[a], s) for s, a in zip(given, axes, strict=True)), given)
     else:
         new = [math.floor(_size(x, a) * np.float32(s)) if s != 1 else x.type.shape[a]
                for s, a in zip(given, axes, strict=True)]
@@ -88,8 +87,17 @@ def resize(node: SourceNode, x: Value, roi: Value | None = None, scales: Value |
     return x
 
 
-def _free(node: SourceNode, x: Value, axes: tuple[int, ...], sizes: tuple[Dim, ...]) -> Value:
-    """x resized to dimensions that are not all known."""
+def _scaled(dim: Dim, scale: float) -> Dim:
+    """⌊dim · scale⌋ of a scale that is a simple fraction."""
+    ratio = Fraction(scale).limit_denominator(64)
+    if abs(float(ratio) - scale) > 1e-6 * scale:
+        raise ModelError(f"resizes the free dimension {dim} by {scale}; give free dimensions sizes (--dim)")
+    return dim * ratio.numerator // ratio.denominator
+
+
+def _free(node: SourceNode, x: Value, axes: tuple[int, ...], sizes: tuple[Dim, ...],
+          scales: tuple[float, ...] = ()) -> Value:
+    """x resized to dimensions that are not all known, by scales unless these follow from the sizes."""
     coordinates, mode = node.text("coordinate_transformation_mode", "half_pixel"), node.text("mode", "nearest")
     rounding = node.text("nearest_mode", "round_prefer_floor")
     new = list(x.type.shape)
@@ -102,14 +110,65 @@ def _free(node: SourceNode, x: Value, axes: tuple[int, ...], sizes: tuple[Dim, .
             split = [d for n in x.type.shape for d in (n, 1)]
             wide = [d for n, factor in zip(x.type.shape, factors, strict=True) for d in (n, factor)]
             return F.reshape(F.broadcast_to(F.reshape(x, shape=tuple(split)), shape=tuple(wide)), shape=tuple(new))
-    if mode == "linear" and tuple(new[:2]) == x.type.shape[:2] and not node.flag("antialias") and coordinates in (
-            "half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"):
+    whole = all(scale == int(scale) for scale in scales)  # then they are the ratios of the sizes
+    if mode == "linear" and whole and tuple(new[:2]) == x.type.shape[:2] and not node.flag("antialias") and (
+            coordinates in ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")):
         rank = x.type.rank
         y = F.resize(F.transpose(x, perm=(0, *range(2, rank), 1)), sizes=tuple(new[2:]), method="bilinear",
                      coordinates=coordinates.removeprefix("pytorch_"))
         return F.transpose(y, perm=(0, rank - 1, *range(1, rank - 1)))
-    raise ModelError(f"resizes {x.type!r} to {tuple(new)} by {mode!r} with {coordinates!r} coordinates, which is not "
-                     "supported for free dimensions; give free dimensions sizes (--dim)")
+    if mode not in ("nearest", "linear", "cubic") or node.flag("antialias") or node.flag("exclude_outside"):
+        raise ModelError(f"resizes {x.type!r} to {tuple(new)} by {mode!r} with antialias or exclude_outside, which is "
+                         "not supported for free dimensions; give free dimensions sizes (--dim)")
+    dtype = x.type.dtype
+    x = x if dtype.is_float or mode == "nearest" else F.cast(x, dtype=DType.F32)
+    for axis, size, scale in zip(axes, sizes, scales or (None,) * len(axes), strict=True):
+        if size != x.type.shape[axis]:
+            x = _gathered(node, x, axis, _free_places(coordinates, x.type.shape[axis], size, scale), mode, rounding)
+    return x if x.type.dtype == dtype else F.cast(F.round(x), dtype=dtype)
+
+
+def _free_places(coordinates: str, old: Dim, new: Dim, scale: float | None) -> Value:
+    """As ``_places``, of dimensions that are not known, as doubles."""
+    i, before, after = count_up(new, DType.F64), dim_value(old, DType.F64), dim_value(new, DType.F64)
+    factor = F.div(after, before) if scale is None else constant(np.float64(scale))
+    length = F.mul(factor, before)
+    halves = F.sub(F.div(F.add(i, 0.5), factor), 0.5)
+    match coordinates:
+        case "half_pixel":
+            return halves
+        case "asymmetric":
+            return F.div(i, factor)
+        case "pytorch_half_pixel":
+            return F.select(F.greater(length, 1.0), halves, -0.5)
+        case "align_corners":
+            return F.mul(i, F.div(F.sub(before, 1.0), F.maximum(F.sub(length, 1.0), 1.0)))
+        case "half_pixel_symmetric":
+            return F.add(halves, F.mul(F.mul(before, 0.5), F.sub(1.0, F.div(after, length))))
+        case "tf_half_pixel_for_nn":
+            return F.div(F.add(i, 0.5), factor)
+    raise ModelError(f"the coordinates {coordinates!r} are not supported for free dimensions; give free dimensions "
+                     "sizes (--dim)")
+
+
+def _gathered(node: SourceNode, x: Value, axis: int, places: Value, mode: str, rounding: str) -> Value:
+    """x at places along an axis that are computed."""
+    last = F.sub(dim_value(x.type.shape[axis], DType.F64), 1.0)
+
+    def at(place: Value) -> Value:
+        return F.gather(x, F.cast(F.maximum(F.minimum(place, last), 0.0), dtype=DType.I64), axis=axis)
+
+    if mode == "nearest":
+        rounded = {"floor": F.floor, "ceil": F.ceil, "round_prefer_floor": lambda v: F.ceil(F.sub(v, 0.5)),
+                   "round_prefer_ceil": lambda v: F.floor(F.add(v, 0.5))}
+        if rounding not in rounded:
+            raise ModelError(f"the rounding {rounding!r} is not supported")
+        return at(rounded[rounding](places))
+    total, shape = None, (places.type.shape[0], *(1,) * (x.type.rank - 1 - axis))
+    for place, weight in around(places, mode, node.number("cubic_coeff_a", -0.75)):
+        term = F.mul(at(place), F.reshape(F.cast(weight, dtype=x.type.dtype), shape=shape))
+        total = term if total is None else F.add(total, term)
+    return total
 
 
 def _factor(new: Dim, old: Dim) -> int:
@@ -266,15 +325,14 @@ def _inside(place: Value, size: int, padding: str, corners: bool) -> Value:
     return F.minimum(F.maximum(F.add(mirrored, low), 0.0), float(size - 1))
 
 
-def around(place: Value, mode: str) -> list[tuple[Value, Value | None]]:
-    """The elements around a place and their weights."""
+def around(place: Value, mode: str, a: float = -0.75) -> list[tuple[Value, Value | None]]:
+    """The elements around a place and their weights, of a cubic with the coefficient a."""
     if mode == "nearest":
         return [(F.round(place), None)]
     first = F.floor(place)
     rest = F.sub(place, first)
     if mode == "linear":
         return [(first, F.sub(1.0, rest)), (F.add(first, 1.0), rest)]
-    a = -0.75
     taps = []
     for offset in (-1, 0, 1, 2):
         distance = F.abs(F.sub(rest, float(offset)))
