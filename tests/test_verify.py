@@ -33,7 +33,7 @@ def reference(path, graph, digest="0" * 64, framework=True):
     return verify.Reference(path, "keras", digest, graph, framework)
 
 
-@pytest.mark.parametrize("format, tolerance", [("f16", 4 / 1024), ("bf16", 4 / 128), ("f8e4m3fn", verify.TOLERANCE)])
+@pytest.mark.parametrize("format, tolerance", [("f16", 8 / 1024), ("bf16", 8 / 128), ("f8e4m3fn", verify.TOLERANCE)])
 def test_what_is_rounded_to_sixteen_bits_is_compared_in_their_units(graph, format, tolerance):
     [x], [y] = graph.inputs.values(), graph.outputs.values()
     rounded = Graph("h", {"x": x}, {"y": F.round_to(y, format=format)})

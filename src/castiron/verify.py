@@ -26,7 +26,7 @@ TOLERANCE = 1e-4
 
 #: The same in units of the last place, of a model that rounds to floats of 16 bits: sums that differ in their last bit
 #: are rounded to neighbours.
-HALF_UNITS = 4
+HALF_UNITS = 8
 
 #: Seconds that the framework may take.
 TIME_LIMIT = 600

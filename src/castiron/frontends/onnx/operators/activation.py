@@ -123,9 +123,9 @@ def softmax(node: SourceNode, x: Value) -> Value:
 
 
 def _softmax_in_steps(x: Value, axis: int, kinds: Kinds, kind: str) -> Value:
-    """With every step rounded to a narrow float, as ONNX's definition of Softmax as a function has it."""
-    apart = kinds.rounded(F.sub(x, F.reduce_max(x, axes=(axis,), keepdims=True)), kind)
-    powers = kinds.rounded(F.exp(apart), kind)
+    """With powers and their sum rounded to a narrow float, as in ONNX's definition of Softmax as a function; the
+    exponents are not, which would cost several bits of large ones."""
+    powers = kinds.rounded(F.exp(F.sub(x, F.reduce_max(x, axes=(axis,), keepdims=True))), kind)
     return F.div(powers, kinds.rounded(F.reduce_sum(powers, axes=(axis,), keepdims=True), kind))
 
 
