@@ -295,3 +295,20 @@ def test_strings_and_numbers_are_not_taken_for_each_other():
     source.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
     with pytest.raises(CastironError, match="looked up among"):
         loaded(source)
+
+
+def test_each_input_has_its_words_unless_strings_of_several_meet():
+    def codes(*inputs):
+        return [node("LabelEncoder", name, f"{name}_code", ML, keys_strings=[f"{name}1", "both"], values_int64s=[1, 2])
+                for name in inputs]
+
+    apart = loaded(model(codes("w", "v"), [words(), words("v")], ["w_code", "v_code"]))
+    assert (apart.vocabularies["w"], apart.vocabularies["v"]) == (("w1", "both"), ("v1", "both"))
+    joined = [node("Concat", "w v", "j", axis=0), *codes("j")]
+    early = loaded(model([*joined, *codes("w")], [words(), words("v")], ["j_code", "w_code"]))
+    assert early.vocabularies["w"] == early.vocabularies["v"] == ("j1", "both", "w1")
+    late = loaded(model([*codes("w", "v"), *joined], [words(), words("v")], ["w_code", "v_code", "j_code"]))
+    assert late.vocabularies["w"] == late.vocabularies["v"] == ("w1", "both", "v1", "j1")
+    fed = {"w": np.array(["both", "v1", "j1"]), "v": np.array(["v1", "w1", "both"])}
+    assert [array.tolist() for array in interpreted(late, fed).values()] == [[2, -1, -1], [1, -1, 2],
+                                                                             [2, -1, 1, -1, -1, 2]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from castiron.frontends.tensorflow.importer import PLACEHOLDERS, SILENT, Importe
 from castiron.frontends.tensorflow.nodes import SourceNode, in_order
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
 from castiron.frontends.tensorflow.variables import WRITES
+from castiron.frontends.text import Vocabulary
 from castiron.ir import Dim, Graph, TensorType
 
 FORMAT = "graphdef"
@@ -91,8 +92,9 @@ def _convert(title: str, definition: pb.GraphDef, inputs: Mapping[str, TensorTyp
     declared = {(name, 0): Feed(name, _default_type(by_name[name])) for name in found}
     feeds = feeds_of(declared, given, constants)
 
-    def make(feeds: Feeds, stateful: frozenset[str]) -> tuple[Importer, dict[str, Result]]:
-        importer = Importer(functions, feeds, _no_variable, sizes, stateful=stateful)
+    def make(feeds: Feeds, stateful: frozenset[str],
+             words: Callable[[], Vocabulary]) -> tuple[Importer, dict[str, Result]]:
+        importer = Importer(functions, feeds, _no_variable, sizes, stateful=stateful, words=words)
         results = importer.graph(nodes)
         if outputs is not None:
             return importer, {label_of(*split(label)): output_of(importer, label) for label in outputs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from castiron.frontends.tensorflow.proto import saved_model_pb2 as pb
 from castiron.frontends.tensorflow.restore import captured_keys, restored_keys
 from castiron.frontends.tensorflow.tables import FILLS
 from castiron.frontends.tensorflow.tensors import type_text
+from castiron.frontends.text import Vocabulary
 from castiron.ir import Dim, DType, Graph, TensorType
 
 FORMAT = "savedmodel"
@@ -101,8 +102,9 @@ def _convert(path: Path, wanted: str | None, inputs: Mapping[str, TensorType | N
     table_contents = _filled_tables(meta, nodes, functions)
     variables = _Variables(path, meta, nodes, functions)
 
-    def make(feeds: Feeds, stateful: frozenset[str]) -> tuple[Importer, dict[str, Result]]:
-        importer = Importer(functions, feeds, variables.value, sizes, table_contents, stateful)
+    def make(feeds: Feeds, stateful: frozenset[str],
+             words: Callable[[], Vocabulary]) -> tuple[Importer, dict[str, Result]]:
+        importer = Importer(functions, feeds, variables.value, sizes, table_contents, stateful, words=words)
         results = importer.graph([node for node in nodes if node.name in needed])
         if outputs is not None:
             return importer, {label: pick(results[ends[label][0]], ends[label][1], label) if label in ends

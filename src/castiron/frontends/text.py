@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from castiron.frontends.results import Compound, Result
 from castiron.ir import Value, constant
 from castiron.ops import F
 from castiron.ops.symbolic import known
+
+_T = TypeVar("_T")
 
 #: The number of a string that is none of the words.
 UNKNOWN = -1
@@ -26,7 +28,8 @@ class Vocabulary:
     """The words that a tensor of strings may hold, numbered in order.
 
     An open one, that of inputs, learns each word that it is asked for, and its tensors may hold other strings, all
-    of which are UNKNOWN. Tensors of any other hold nothing but its words.
+    of which are UNKNOWN. Tensors of any other hold nothing but its words. Open ones can be joined: they are one from
+    then on, which ``root`` is.
     """
 
     def __init__(self, words: Iterable[str] = (), open: bool = False):
@@ -34,23 +37,56 @@ class Vocabulary:
         self._ids: dict[str, int] = {}
         for i, word in enumerate(self._words):
             self._ids.setdefault(word, i)
+        self._joined: Vocabulary | None = None
         self.open = open
 
     @property
+    def root(self) -> Vocabulary:
+        return self if self._joined is None else self._joined.root
+
+    @property
     def words(self) -> tuple[str, ...]:
-        return tuple(self._words)
+        return tuple(self.root._words)
 
     def __len__(self) -> int:
-        return len(self._words)
+        return len(self.root._words)
 
     def id_of(self, word: str) -> int:
         """The number of a word, UNKNOWN for one that the vocabulary neither has nor learns."""
-        if word not in self._ids and self.open:
-            if len(self._words) == WORD_LIMIT:
+        own = self.root
+        if word not in own._ids and own.open:
+            if len(own._words) == WORD_LIMIT:
                 raise ModelError(f"the model looks for more than {WORD_LIMIT} words")
-            self._ids[word] = len(self._words)
-            self._words.append(word)
-        return self._ids.get(word, UNKNOWN)
+            own._ids[word] = len(own._words)
+            own._words.append(word)
+        return own._ids.get(word, UNKNOWN)
+
+    def join(self, other: Vocabulary) -> None:
+        """Make two open vocabularies one; Clash if both have words already, which have numbers."""
+        first, second = sorted((self.root, other.root), key=len, reverse=True)
+        if first is not second:
+            if len(second):
+                raise Clash
+            second._joined = first
+
+
+class Clash(Exception):
+    """The strings of two inputs come together after both were looked up: they need one vocabulary from the start."""
+
+
+def opened() -> Vocabulary:
+    """A new vocabulary of an input."""
+    return Vocabulary(open=True)
+
+
+def apart(convert: Callable[[Callable[[], Vocabulary]], _T]) -> _T:
+    """What is made of a function that gives each input of strings its vocabulary: one of its own, or if they clash the
+    same for all."""
+    try:
+        return convert(opened)
+    except Clash:
+        shared = opened()
+        return convert(lambda: shared)
 
 
 @dataclass(frozen=True)
@@ -144,7 +180,7 @@ def mapped(text: Text, keys: Iterable[str], values: np.ndarray, default: Any) ->
 
 def translated(text: Text, words: Vocabulary) -> Value:
     """The numbers of the same strings in another vocabulary, of which those that it lacks are UNKNOWN."""
-    if text.words is words:
+    if text.words.root is words.root:
         return text.ids
     numbers = np.array([words.id_of(word) for word in text.words.words], np.int64)
     if not text.words.open and (numbers == np.arange(len(numbers))).all():
@@ -156,7 +192,10 @@ def together(texts: Iterable[Text]) -> tuple[tuple[Value, ...], Vocabulary]:
     """The numbers of several tensors' strings in one vocabulary: the open one, if there is one, else that of all
     their words."""
     texts = list(texts)
-    vocabularies = list(dict.fromkeys(text.words for text in texts))
+    opened = [text.words for text in texts if text.words.open]
+    for other in opened[1:]:
+        opened[0].join(other)
+    vocabularies = list(dict.fromkeys(text.words.root for text in texts))
     if len(vocabularies) == 1:
         return tuple(text.ids for text in texts), vocabularies[0]
     words = next((vocabulary for vocabulary in vocabularies if vocabulary.open), None)

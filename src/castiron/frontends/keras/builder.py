@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from castiron.frontends.keras.layers.operations.refused import REFUSED
 from castiron.frontends.keras.model import SHAPE_KEYS, Call, Layer, Model, Ref, named
 from castiron.frontends.keras.order import call_order
 from castiron.frontends.keras.weights import Names, Weights
-from castiron.frontends.text import Text, Vocabulary, as_numbers, named_words
+from castiron.frontends.text import Text, Vocabulary, apart, as_numbers, named_words
 from castiron.ir import DType, Graph, Label, State, TensorType, Value, constant, placeholder, symbol, with_measured
 from castiron.ops import OPS
 
@@ -51,7 +51,7 @@ def build(archive: Archive, model: Model, sizes: Sizes) -> Graph:
     """The graph of a model whose free dimensions have ``sizes``; UnsupportedOp names every layer that castiron
     doesn't compile."""
     _check_supported(archive.place, model)
-    return _Builder(archive, model).graph(sizes)
+    return apart(lambda words: _Builder(archive, model, words).graph(sizes))
 
 
 def _names(layer: Layer) -> Names:
@@ -137,7 +137,8 @@ def _constants(value: Any, layer: Layer) -> Any:
 
 
 class _Builder:
-    def __init__(self, archive: Archive, model: Model):
+    def __init__(self, archive: Archive, model: Model, opened: Callable[[], Vocabulary]):
+        self._opened = opened
         self.keras2 = archive.keras2
         self._place = archive.place
         self._model = model
@@ -149,7 +150,6 @@ class _Builder:
         self._calls = 0
         self.masks: dict[Value, Value] = {}
         self.texts: dict[Value, Vocabulary] = {}
-        self._words = Vocabulary(open=True)
         self._states: dict[str, tuple[Value, Value]] = {}
 
     def graph(self, sizes: Sizes) -> Graph:
@@ -160,7 +160,7 @@ class _Builder:
                 raise ModelError(f"{self._place}: two of the model's inputs are {name!r}")
             inputs[name] = placeholder(name, sizes.pinned(self._input_type(name, layers[ref.layer])))
             if layers[ref.layer].fields.policy() == STRING:
-                self.texts[inputs[name]] = self._words
+                self.texts[inputs[name]] = self._opened()
             self._labels[self._unique(ref.layer)] = Label("Placeholder", inputs[name])
         if not inputs:
             raise ModelError(f"{self._place}: the model has no inputs")
@@ -284,8 +284,11 @@ class _Builder:
         words = next((words for words in found if words is not None), None)
         if words is not None and layer.kind not in MOVES_STRINGS | {"StringLookup"}:
             raise ModelError(f"{layer.fields.place}: {layer.kind} of strings is not supported")
-        if words is not None and any(other is not words for other in found):
-            raise ModelError(f"{layer.fields.place}: is called on strings and something else")
+        for other in found if words is not None else ():
+            if other is None or (other is not words and not (other.open and words.open)):
+                raise ModelError(f"{layer.fields.place}: is called on strings and something else")
+            if other is not words:
+                words.join(other)
         return words
 
     def _nested(self, layer: Layer, scope: str, arguments: dict[str, Any]) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ name nodes by their own names, or by their first results where they have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from google.protobuf.message import DecodeError, Message
 from castiron.errors import ModelError
 from castiron.frontends.feeds import Feed, Sizes, unknown_label
 from castiron.frontends.onnx import control  # noqa: F401  (registers its operators)
-from castiron.frontends.onnx.importer import OPSETS, Importer, versions_of
+from castiron.frontends.onnx.importer import OPSETS, Importer, Scope, versions_of
 from castiron.frontends.onnx.nodes import qualified
 from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.onnx.tensors import data_file
 from castiron.frontends.results import Result, values
 from castiron.frontends.signatures import Signature
-from castiron.frontends.text import as_numbers, named_words
+from castiron.frontends.text import Vocabulary, apart, as_numbers, named_words
 from castiron.ir import Dim, Expr, Graph, Node, TensorType, ancestors, sources, with_measured
 
 FORMAT = "onnx"
@@ -107,8 +107,12 @@ def convert(title: str, model: pb.ModelProto, folder: Path | None = None,
     functions = {(qualified(f.domain, f.name), f.overload): f for f in model.functions}
     feeds = {name: Feed(name, type) for name, type in inputs.items()}
     feeds |= {name: replace(feeds.get(name, Feed(name)), fixed=array) for name, array in fixed.items()}
-    importer = Importer(functions, feeds, sizes, folder)
-    scope = importer.graph(model.graph, versions)
+
+    def imported(words: Callable[[], Vocabulary]) -> tuple[Importer, Scope]:
+        importer = Importer(functions, feeds, sizes, folder, words=words)
+        return importer, importer.graph(model.graph, versions)
+
+    importer, scope = apart(imported)
     sizes.check()
     for name in feeds:
         if name not in importer.labels:

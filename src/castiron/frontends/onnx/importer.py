@@ -19,7 +19,7 @@ from castiron.frontends.onnx.operators import COMPOUND, TABLE, convert, why_not
 from castiron.frontends.onnx.operators.sequence import TensorList
 from castiron.frontends.onnx.proto import onnx_pb2 as pb
 from castiron.frontends.results import Compound, Missing, Result, parts, reason
-from castiron.frontends.text import Columns, Text, Vocabulary, constant_text
+from castiron.frontends.text import Columns, Text, Vocabulary, constant_text, opened
 from castiron.ir import DType, Label, TensorType, Value, constant, placeholder
 
 #: The versions of ONNX's own operators that are read.
@@ -57,7 +57,7 @@ class Importer(Nesting):
 
     ``feeds`` are what stands in place of values, by name, and ``sizes`` those of free dimensions; ``fed`` holds the
     inputs' values by name afterwards. ``labels`` come out in ONNX's order, the values of a function's body before the
-    call's; ``found`` are their results. ``words`` are those that the model looks for in any input of strings.
+    call's; ``found`` are their results. ``words`` gives an input of strings its vocabulary.
     """
 
     functions: Mapping[tuple[str, str], pb.FunctionProto]
@@ -68,7 +68,7 @@ class Importer(Nesting):
     found: dict[str, Result] = field(default_factory=dict)
     fed: dict[str, Value] = field(default_factory=dict)
     declared: dict[str, pb.TypeProto] = field(default_factory=dict)
-    words: Vocabulary = field(default_factory=lambda: Vocabulary(open=True))
+    words: Callable[[], Vocabulary] = opened
     kinds: Kinds = field(default_factory=Kinds)
     _calls: list[tuple[str, str]] = field(default_factory=list)
 
@@ -105,7 +105,7 @@ class Importer(Nesting):
     def _fed(self, name: str, type: TensorType, text: bool, instead: Result | None = None) -> Value | Text:
         """A new input ``instead`` of a result, of strings if it is ``text``."""
         self.fed[name] = placeholder(name, self.sizes.pinned(type))
-        return Text(self.fed[name], self.words) if text else self._narrow(self.fed[name], name, instead)
+        return Text(self.fed[name], self.words()) if text else self._narrow(self.fed[name], name, instead)
 
     def _narrow(self, value: Value, name: str, instead: Result | None) -> Value:
         """An input as what it is declared to be, or what it stands instead of; floats rounded."""

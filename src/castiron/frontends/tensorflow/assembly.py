@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from castiron.errors import ModelError
 from castiron.frontends.feeds import Feeds, unknown_label
@@ -11,20 +12,20 @@ from castiron.frontends.results import DEAD, Missing, Result, Results, Unranked,
 from castiron.frontends.tensorflow.arrays import ArrayHandle
 from castiron.frontends.tensorflow.importer import Importer
 from castiron.frontends.tensorflow.lists import TensorList
-from castiron.frontends.text import as_numbers, named_words
+from castiron.frontends.text import Vocabulary, apart, as_numbers, named_words
 from castiron.ir import Expr, Graph, Label, Node, State, Value, ancestors, sources, toposort, with_measured
 
 #: Assigned variables may show others that are assigned; so often at most.
 ROUNDS = 8
 
 
-def settled(make: Callable[[Feeds, frozenset[str]], tuple[Importer, dict[str, Result]]],
+def settled(make: Callable[[Feeds, frozenset[str], Callable[[], Vocabulary]], tuple[Importer, dict[str, Result]]],
             feeds: Feeds) -> tuple[Importer, dict[str, Result]]:
     """An importer and its outputs, converted again as long as the graph says more of its inputs: the types of
     some, and which variables it assigns to."""
     stateful: frozenset[str] = frozenset()
     for _ in range(ROUNDS):
-        importer, outputs = make(feeds, stateful)
+        importer, outputs = apart(partial(make, feeds, stateful))
         assigned = stateful | {name for name in importer.current if name in importer.read}
         pins = {feed.key: importer.pins[feed.key] for found in feeds.values() for feed in found.values()
                 if feed.type is None and feed.key in importer.pins}

@@ -40,7 +40,7 @@ from castiron.frontends.tensorflow.nodes import MERGES, RESULT_LISTS, SourceNode
 from castiron.frontends.tensorflow.operators import constant_of, convert, is_supported, why_not
 from castiron.frontends.tensorflow.order import Touches, unordered
 from castiron.frontends.tensorflow.proto import graph_pb2 as pb
-from castiron.frontends.text import Text, Vocabulary, constant_text
+from castiron.frontends.text import Text, Vocabulary, constant_text, opened
 from castiron.ir import Dim, DType, Label, TensorType, Value, constant, placeholder
 from castiron.ops.symbolic import dims_of
 
@@ -87,8 +87,8 @@ class Importer(Nesting):
     pins: dict[str, TensorType] = field(default_factory=dict)
     #: The values that count 0, 1, …, and how many they are.
     ranges: dict[Value, Dim] = field(default_factory=dict)
-    #: Those that the graph looks for in any input of strings.
-    words: Vocabulary = field(default_factory=lambda: Vocabulary(open=True))
+    #: Gives an input of strings its vocabulary.
+    words: Callable[[], Vocabulary] = opened
     true: Value = field(default_factory=lambda: constant(np.bool_(True)))
     #: The conditions under which what is being converted runs.
     around: Gates = frozenset()
@@ -250,7 +250,7 @@ class Importer(Nesting):
             dtype = DType.I64 if _is_text(node) else node.dtype("dtype")
             type = TensorType(dtype, tensors.name_dims(sizes, node.name))
             value = self.unlisted[node.name] = placeholder(node.name, type)
-            return (Text(value, self.words) if _is_text(node) else value,)
+            return (Text(value, self.words()) if _is_text(node) else value,)
         results = convert(node, *operands)
         results = narrowed(node, results if isinstance(results, tuple) else (results,))
         if node.op == "Range":
@@ -306,7 +306,7 @@ class Importer(Nesting):
                 results[i] = constant_text(feed.fixed) if text else fixed_value(feed, type)
             elif type is not None:
                 value = self.fed[feed.key] = placeholder(feed.key, self.sizes.pinned(type))
-                results[i] = Text(value, self.words) if text else value
+                results[i] = Text(value, self.words()) if text else value
             elif isinstance(results[i], Unranked):
                 results[i] = unranked(node, feed.key, results[i].dtype)
             elif node.op in PLACEHOLDERS and isinstance(results[i], Missing):
