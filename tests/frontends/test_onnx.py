@@ -253,52 +253,6 @@ def test_resizing_free_dimensions_gives_what_fixed_ones_give(write, attributes, 
         np.testing.assert_allclose(run(free, **feeds)[0], run(fixed, **feeds)[0], atol=1e-5)
 
 
-X = np.arange(24, dtype=np.float32).reshape(1, 4, 3, 2) - 7
-
-#: Operators as old versions write them: the version, the operator, attributes, what it makes of X.
-OLD_FORMS = [
-    (6, "Add", {"broadcast": 1, "axis": 1}, [np.arange(4, dtype=np.float32)],
-     X + np.arange(4, dtype=np.float32).reshape(4, 1, 1)),
-    (6, "Clip", {"min": -2.0, "max": 3.0}, [], X.clip(-2, 3)),
-    (6, "Clip", {"max": 3.0}, [], X.clip(None, 3)),
-    (9, "Slice", {"starts": [1, -2], "ends": [100, -1], "axes": [1, 2]}, [], X[:, 1:, -2:-1]),
-    (9, "Upsample", {}, [np.array([1, 1, 2, 3], np.float32)], X.repeat(2, 2).repeat(3, 3)),
-    (7, "Upsample", {"scales": [1.0, 1.0, 2.0, 1.0]}, [], X.repeat(2, 2)),
-    (10, "Resize", {}, [np.array([1, 1, 1, 2], np.float32)], X.repeat(2, 3)),
-    (9, "Pad", {"pads": [0, 0, 1, 0, 0, 0, 0, 2], "value": 5.0}, [],
-     np.pad(X, ((0, 0), (0, 0), (1, 0), (0, 2)), constant_values=5)),
-    (2, "Pad", {"pads": [0, 0, 1, 1, 0, 0, 1, 1], "mode": "reflect"}, [],
-     np.pad(X, ((0, 0), (0, 0), (1, 1), (1, 1)), "reflect")),
-    (11, "Squeeze", {"axes": [0]}, [], X[0]),
-    (11, "Unsqueeze", {"axes": [0, -1]}, [], X[None, ..., None]),
-    (12, "ReduceSum", {"axes": [1, -1], "keepdims": 0}, [], X.sum((1, 3))),
-    (17, "ReduceMax", {"axes": [2]}, [], X.max(2, keepdims=True)),
-    (12, "Split", {"axis": 1, "split": [1, 3]}, [], X[:, :1]),
-    (9, "TopK", {"k": 2, "axis": 1}, [], np.sort(X, 1)[:, :-3:-1]),
-    (12, "Softmax", {"axis": 2}, [], np.exp(X - X.max((2, 3), keepdims=True))
-     / np.exp(X - X.max((2, 3), keepdims=True)).sum((2, 3), keepdims=True)),
-    (6, "PRelu", {}, [np.arange(4, dtype=np.float32)],
-     np.where(X < 0, X * np.arange(4, dtype=np.float32).reshape(4, 1, 1), X)),
-    (6, "Dropout", {"ratio": 0.7}, [], X),
-    (12, "Dropout", {}, [np.float32(0.7)], X),
-    (4, "Concat", {}, [X], np.concatenate([X, X], 1)),
-    (1, "Reshape", {"shape": [0, -1]}, [], X.reshape(1, -1)),
-    (9, "Scatter", {"axis": 3}, [np.ones((1, 1, 1, 1), np.int64), np.full((1, 1, 1, 1), 9, np.float32)],
-     np.concatenate([X.ravel()[:1], [9], X.ravel()[2:]]).reshape(X.shape)),
-    (8, "BatchNormalization", {"epsilon": 0.0}, [np.full(4, v, np.float32) for v in (2, 1, 3, 4)], 2 * (X - 3) / 2 + 1),
-]
-
-
-@pytest.mark.parametrize("opset, op, attributes, constants, want", OLD_FORMS,
-                         ids=[f"{form[1]}-{form[0]}-{i}" for i, form in enumerate(OLD_FORMS)])
-def test_operators_as_old_versions_write_them(write, opset, op, attributes, constants, want):
-    outputs = ["y", "rest"] if op == "Split" else ["y"]
-    node = helper.make_node(op, ["x", *(f"c{i}" for i in range(len(constants)))], outputs, **attributes)
-    source = model([node], [info("x", *X.shape)], [helper.make_tensor_value_info("y", FLOAT, None)],
-                   [tensor(f"c{i}", array) for i, array in enumerate(constants)], opset)
-    np.testing.assert_allclose(run(load(write(source)), x=X)[0], want, rtol=1e-5)
-
-
 def test_everything_unsupported_is_listed(write):
     nodes = [helper.make_node("Foo", ["x"], ["a"], name="one"), helper.make_node("Foo", ["a"], ["b"]),
              helper.make_node("Bar", ["b"], ["y"], domain="com.example"),
