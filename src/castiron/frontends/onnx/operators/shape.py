@@ -145,7 +145,8 @@ def parts(x: Value, axis: int, sizes: list[Dim] | tuple[Dim, ...]) -> tuple[Valu
     """x cut along an axis into parts of these sizes."""
     total = sum(sizes[1:], sizes[0]) if sizes else 0
     if total != x.type.shape[axis]:
-        raise ModelError(f"axis {axis} of {x.type!r} is cut into parts of {total} in all")
+        advice = "" if isinstance(x.type.shape[axis], int) else "; give free dimensions sizes (--dim)"
+        raise ModelError(f"axis {axis} of {x.type!r} is cut into parts of {total} in all{advice}")
     found, start = [], 0
     for dim in sizes:
         found.append(part(x, axis, start, dim))
