@@ -37,10 +37,11 @@ class RandomGraph:
 
     ``exact`` graphs compute nothing that is rounded, so that they can be fed anything. In others a
     value knows whether it is exact, because only those may be compared or made integers of.
-    With ``rows`` every value has the batch as its first dimension.
+    With ``rows`` every value has the batch as its first dimension, with ``wide`` floats are doubles.
     """
 
-    def __init__(self, seed: str, exact: bool, rows: bool = False):
+    def __init__(self, seed: str, exact: bool, rows: bool = False, wide: bool = False):
+        self.float = DType.F64 if wide else DType.F32
         self.random = random.Random(seed)
         self.numpy = np.random.default_rng(self.random.getrandbits(32))
         self.exact_only, self.rows, self.depth = exact, rows, 0
@@ -52,13 +53,13 @@ class RandomGraph:
             shape = [lead, *(self.dim() for _ in range(self.random.randint(0, 2)))]
             if i and not rows and self.random.random() < 0.3:
                 self.random.shuffle(shape)
-            dtype = DType.F32 if self.floats else self.random.choice([DType.I32, DType.I64, DType.U8, DType.F32])
+            dtype = self.float if self.floats else self.random.choice([DType.I32, DType.I64, DType.U8, self.float])
             value = placeholder(f"x{i}", TensorType(dtype, tuple(shape)))
             self.inputs[f"x{i}"] = value
             self.exact[value] = True
         # Every symbol must be the dimension of an input.
         if not any(dim == SEQ for v in self.inputs.values() for dim in v.type.shape):
-            value = placeholder("s", TensorType(DType.F32, (lead, SEQ)))
+            value = placeholder("s", TensorType(self.float, (lead, SEQ)))
             self.inputs["s"] = value
             self.exact[value] = True
 
@@ -145,7 +146,7 @@ class RandomGraph:
         return F.select(condition, x, self.other(x, lambda v: _broadcasts(x, v))), [a, b, x], True
 
     def _cast(self, x: Value):
-        dtype = self.random.choice([DType.F32, DType.I32, DType.I64, DType.U8, DType.BOOL])
+        dtype = self.random.choice([self.float, DType.I32, DType.I64, DType.U8, DType.BOOL])
         if not self.exact[x] or dtype == x.type.dtype:
             raise _Unfit
         return F.cast(x, dtype=dtype), [x], True
@@ -180,9 +181,9 @@ class RandomGraph:
         if x.type.rank < 2 or self.random.random() < 0.3:
             columns = self.random.choice([1, 2, 16, 17, 40])
             k = x.type.shape[-1] if x.type.rank >= 2 and isinstance(x.type.shape[-1], int) else _unfit()
-            result = F.matmul(x, self.constant(DType.F32, [k, columns]))
+            result = F.matmul(x, self.constant(x.type.dtype, [k, columns]))
             if self.random.random() < 0.6:
-                result = F.relu(F.add(result, self.constant(DType.F32, [columns])))
+                result = F.relu(F.add(result, self.constant(x.type.dtype, [columns])))
         else:
             y = self.other(x, lambda v: v.type.rank >= 2)
             result = F.matmul(x, y, transpose_a=self.random.random() < 0.2, transpose_b=self.random.random() < 0.5)
@@ -345,8 +346,8 @@ def sample(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], speci
     if dtype == DType.BOOL:
         return rng.random(shape) < 0.5
     if dtype.is_float:
-        x = rng.standard_normal(shape).astype(np.float32) * 3
-        odd = np.array([np.nan, np.inf, -np.inf, 0, 3e38, -1e10, 1e-30], np.float32)
+        x = rng.standard_normal(shape).astype(dtype.numpy) * 3
+        odd = np.array([np.nan, np.inf, -np.inf, 0, 3e38, -1e10, 1e-30], dtype.numpy)
     else:
         bounds = np.iinfo(dtype.numpy)
         x = rng.integers(max(bounds.min, -20), 20, shape, dtype.numpy)

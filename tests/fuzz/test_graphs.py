@@ -33,7 +33,8 @@ def compiled():
     graphs = {}
     for key in KEYS:
         kind, number = key.split("_")
-        random = RandomGraph(f"{SEED} {number}", exact=int(number) % 3 == 0, rows=kind == "rows")
+        random = RandomGraph(f"{SEED} {number}", exact=int(number) % 3 == 0, rows=kind == "rows",
+                             wide=int(number) % 5 == 4)
         graphs[key] = random.graph(NODES, traced=kind == "traced")
     return Compiled(graphs, units=4, levels=NATIVE[-2:])
 
