@@ -5,8 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from castiron import interp
+from castiron import interp, passes
 from castiron.frontends import keras as frontend
+from castiron.ir import DType
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keras = pytest.importorskip("keras", reason="Keras is the oracle of these tests")
@@ -53,3 +54,13 @@ def test_policy_agrees_with_keras(policy, tmp_path):
     finally:
         keras.config.set_dtype_policy(before[0])
         keras.config.set_floatx(before[1])
+
+
+def test_models_of_floats_have_no_doubles(tmp_path):
+    x = keras.Input((7, 5), name="x", dtype="float32")
+    h = L.Rescaling(1 / 255, offset=-0.3)(L.Normalization(mean=[1.0] * 5, variance=[2.0] * 5)(x))
+    h = L.Dropout(0.5)(L.LSTM(6, return_sequences=True)(L.Conv1D(4, 3, activation="gelu", padding="same")(h)))
+    h = keras.ops.softmax(keras.ops.mean(L.LayerNormalization()(h) * 0.9 + np.float64(0.1), axis=1))
+    keras.Model(x, h).save(tmp_path / "model.keras")
+    program = passes.run(frontend.load(tmp_path / "model.keras"))
+    assert not [node for node in program.nodes if any(type.dtype == DType.F64 for type in node.types)]
