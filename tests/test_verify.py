@@ -109,3 +109,25 @@ def test_a_configuration_that_names_other_code_never_reaches_keras(layer, keras_
 
 def test_an_ordinary_configuration_reaches_keras(keras_file):
     assert oracle.safe_config(oracle._config(keras_file))
+
+
+def test_samples_that_the_framework_refuses_are_interpreted(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="makes the model")
+    pytest.importorskip("onnxruntime", reason="is asked for its own results")
+    from onnx import TensorProto, helper
+
+    path = tmp_path / "colours.onnx"
+    node = helper.make_node("OneHotEncoder", ["colour"], ["y"], domain="ai.onnx.ml", cats_strings=["red", "blue"],
+                            zeros=0)
+    colour = helper.make_tensor_value_info("colour", TensorProto.STRING, ["batch"])
+    made = helper.make_graph([node], "g", [colour], [helper.make_empty_tensor_value_info("y")])
+    onnx.save(helper.make_model(made, ir_version=8, opset_imports=[helper.make_opsetid("ai.onnx.ml", 3)]), path)
+    graph = frontends.load(path)
+    known = [sample["colour"].min() >= 0 for sample in samples(graph)]
+    assert any(known) and not all(known)
+    asked = verify.Reference(path, "onnx", driver.digest(path), graph)
+    results = asked.results()
+    assert [result["y"].sum() for result in results] == [(sample["colour"] >= 0).sum() for sample in samples(graph)]
+    assert asked.source.startswith("onnxruntime")
+    assert f"the interpreter on {known.count(False)} of {len(known)} samples" in asked.note
+    assert "zeros = 0" in asked.note

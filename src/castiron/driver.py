@@ -280,9 +280,8 @@ def check(path: str | Path, selection: Selection = WHOLE) -> Findings:
         graph = load(path, selection)
         states = {state.input: repr(graph.inputs[state.input].type) for state in graph.states}
         becoming = {state.output for state in graph.states}
-        ends = [{name: type_text(graph, name, value.type) for name, value in graph.inputs.items() if name not in states},
-                {name: type_text(graph, name, value.type) for name, value in graph.outputs.items()
-                 if name not in becoming}, states]
+        ends = [*({name: type_text(graph, name, value.type) for name, value in values.items() if name not in hidden}
+                  for values, hidden in ((graph.inputs, states), (graph.outputs, becoming))), states]
         plan(passes.run(graph), Weights())
     except CastironError as error:
         return Findings(frontend.DESCRIPTION, signatures, *ends, error)

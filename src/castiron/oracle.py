@@ -27,6 +27,10 @@ FRAMEWORKS = {"keras": ("keras", "tensorflow"), "graphdef": ("tensorflow",), "sa
               "onnx": ("onnxruntime",)}
 
 
+#: Beside the results, what the framework says of sets of feeds that it can't run, if there are such.
+REFUSED = "refused"
+
+
 def available(format: str) -> str | None:
     """Name and version of the framework for a format if it is installed."""
     packages = FRAMEWORKS.get(format, ())
@@ -178,7 +182,8 @@ _RUN = {"keras": _keras, "graphdef": _graphdef, "savedmodel": _savedmodel, "onnx
 
 
 def main(arguments: Sequence[str]) -> None:
-    """FORMAT MODEL FEEDS.npz RESULTS.npz PART: run each set of feeds ``<set>/<input>``; PART is JSON."""
+    """FORMAT MODEL FEEDS.npz RESULTS.npz PART: run each set of feeds ``<set>/<input>``; PART is JSON. It fails if the
+    framework can't run any of them."""
     format, model, feeds, results, part = arguments
     wanted = Part(**json.loads(part))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -189,9 +194,18 @@ def main(arguments: Sequence[str]) -> None:
             number, name = key.split("/", 1)
             sets.setdefault(number, {})[name] = arrays[key]
     computed = {}
+    refused: Exception | None = None
     for number, inputs in sets.items():
-        for i, array in enumerate(_RUN[format](Path(model), inputs, wanted)):
-            computed[f"{number}/{i}"] = _plain(np.asarray(array))
+        try:
+            found = _RUN[format](Path(model), inputs, wanted)
+        except Exception as error:  # a framework's may be any
+            refused = error
+            continue
+        computed |= {f"{number}/{i}": _plain(np.asarray(array)) for i, array in enumerate(found)}
+    if refused is not None:
+        if not computed:
+            raise refused
+        computed[REFUSED] = np.array(str(refused))
     np.savez(results, **computed)
 
 

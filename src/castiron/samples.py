@@ -29,7 +29,8 @@ CHOOSING_KINDS = ((1, 1.0), (3, 1.0), (5, 1.0), (2, 1.0))
 
 def samples(graph: Graph) -> list[Arrays]:
     """Random inputs at several sizes of the free dimensions, zeros, ones, large and small values; fewer where
-    they are large. States have their initial values. Strings are any of the words, or none of them."""
+    they are large. States have their initial values. Strings are any of the words; where numbers are large or ones
+    also others, which not every framework takes."""
     rng = np.random.default_rng(20)
     large = sum(array.size for array in _inputs(graph, rng, 1, 0.0).values()) > MANY_ELEMENTS
     kinds = CHOOSING_KINDS if graph.measured else FEW_KINDS if large else KINDS
@@ -74,7 +75,7 @@ def _array(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, int
     shape = tuple(evaluate(dim, symbols) for dim in type.shape)
     dtype = type.dtype.numpy
     if words is not None:
-        return rng.integers(-1, words, shape) if scale else np.full(shape, -1 if scale is None else min(words, 1) - 1)
+        return _words(rng, shape, words, scale)
     if scale is None:
         return np.ones(shape, dtype)
     if dtype.kind == "f":
@@ -82,3 +83,10 @@ def _array(rng: np.random.Generator, type: TensorType, symbols: Mapping[str, int
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
     return rng.integers(0, 10, shape).astype(dtype) * bool(scale)
+
+
+def _words(rng: np.random.Generator, shape: tuple[int, ...], words: int, scale: float | None) -> np.ndarray:
+    """The numbers of words, -1 for other strings."""
+    if scale is None or not words:
+        return np.full(shape, -1)
+    return rng.integers(-1 if scale > 1 else 0, words, shape) * bool(scale)

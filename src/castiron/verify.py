@@ -107,7 +107,7 @@ class Reference:
                 return self._from_framework()
             except (OSError, ValueError, KeyError, ShapeError, subprocess.TimeoutExpired) as error:
                 said = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-                self.note = f"{self.source} can't run it: {said[:200]}{'…' if len(said) > 200 else ''}"
+                self.note = f"{self.source} can't run it: {_short(said)}"
                 self.source = "the interpreter"
             finally:
                 self.close()
@@ -118,12 +118,24 @@ class Reference:
         return dict(zip(names, interp.run(self._graph, feeds, [self._graph.outputs[n] for n in names]), strict=True))
 
     def _from_framework(self) -> list[Arrays]:
+        """The framework's results; the interpreter's for samples that the framework refuses, and for what becomes of
+        states."""
+        found: list[Arrays] = []
         with np.load(cache.fetch(self._kept, self._wait)) as arrays:
-            results = [strings.numbered(self._graph, {name: arrays[f"{i}/{k}"] for k, name in enumerate(self._own)})
-                       for i in range(len(self.samples))]
-        rest = [name for name in self._graph.outputs if name not in self._own]
-        return [own | (self._interpreted(sample, rest) if rest else {})
-                for own, sample in zip(results, self.samples, strict=True)]
+            for i in range(len(self.samples)):
+                names = {name: f"{i}/{k}" for k, name in enumerate(self._own)}
+                missing = oracle.REFUSED in arrays and f"{i}/0" not in arrays
+                own = {} if missing else {name: arrays[key] for name, key in names.items()}
+                found.append(strings.numbered(self._graph, own))
+            if oracle.REFUSED in arrays:
+                said = str(arrays[oracle.REFUSED]).strip().splitlines() or [""]
+                self.note = (f"the interpreter on {found.count({})} of {len(found)} samples, which {self.source} "
+                             f"refuses: {_short(said[-1])}")
+        results = []
+        for own, sample in zip(found, self.samples, strict=True):
+            rest = [name for name in self._graph.outputs if name not in own]
+            results.append(own | (self._interpreted(sample, rest) if rest else {}))
+        return results
 
     def _wait(self, path: Path) -> None:
         """Leave the framework's results at ``path``."""
@@ -144,6 +156,11 @@ class Reference:
             self._process.stderr.close()
             self._folder.cleanup()
             self._process = None
+
+
+def _short(said: str) -> str:
+    """What a framework says, as far as it is short."""
+    return f"{said[:200]}{'…' if len(said) > 200 else ''}"
 
 
 def tolerance_of(graph: Graph) -> float:

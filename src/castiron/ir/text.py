@@ -172,7 +172,7 @@ def _parse(lines: Iterator[tuple[int, str]], depth: int) -> Graph:
                 case "words" | "columns" as kind:
                     scanner.next()
                     key = scanner.string()
-                    parts[kind][key] = tuple(iter(lambda: scanner.string() if scanner.peek() else None, None))
+                    parts[kind][key] = scanner.strings()
                 case "state":
                     scanner.next()
                     states.append(_state(scanner, parts["input"]))
@@ -305,6 +305,13 @@ class _Scanner:
         if not re.fullmatch(r'".*"', self._ahead):
             raise ModelError(f"expected a string in quotes, found {self._ahead or 'the end of the line'}")
         return json.loads(self.next())
+
+    def strings(self) -> tuple[str, ...]:
+        """All strings up to the end."""
+        found = []
+        while self._ahead:
+            found.append(self.string())
+        return tuple(found)
 
     def list(self, opening: str, closing: str, separator: str, item: Callable[[], _T]) -> tuple[_T, ...]:
         """Items between brackets; a last separator may follow them."""
