@@ -11,6 +11,9 @@ from conformance.corpus import FILES, LIGHT, NODE, Case, cases, networks
 
 PAGE = Path(__file__).parents[2] / "docs" / "CONFORMANCE.md"
 
+#: The last version of ONNX's operators that the compared onnxruntime knows.
+KNOWN = 26
+
 _SUITES = {LIGHT: "whole networks (`light`)", **{suite: f"`{suite}`" for suite in FILES}}
 
 #: Classes of the cases of single operators, in the order of the table: the element types or kinds of value of which
@@ -69,8 +72,7 @@ def page(converted: Mapping[str, nodes.Converted]) -> str:
     order = [name for name in (*order, *_SUITES.values()) if totals[name]]
     pinned = sum(bool(converted[name].pinned) for name in passing & converted.keys())
     newest = max(version(case) for case in everything.values())
-    known = 26
-    late = {name for name, case in everything.items() if version(case) > known}
+    late = {name for name, case in everything.items() if version(case) > KNOWN}
     return "\n".join([
         "# ONNX's own tests",
         "",
@@ -93,11 +95,10 @@ def page(converted: Mapping[str, nodes.Converted]) -> str:
         f"- castiron: {pinned} of the passing cases feed shapes, axes or the like that it must know when it compiles;",
         "  they are given then (`--set`, `--input`), as a user does it. Elements of lists are inputs of their own. Narrow",
         "  floats and integers are fed and compared in the next type that numpy has.",
-        f"- onnxruntime: models of a format that it doesn't know yet are given to it as older ones. {len(late)} cases "
-        f"are of",
-        f"  versions {known + 1} to {newest} of the operators, of which it says that it knows them up to {known}; it "
-        f"passes {len(late - engines['onnxruntime'][1].keys())} of",
-        "  these. It runs few operators of versions before 7. Its StringNormalizer needs a locale that wasn't there.",
+        "- onnxruntime: models of a format that it doesn't know yet are given to it as older ones. Of the operators'",
+        f"  versions {KNOWN + 1} to {newest}, which it says that it doesn't know, {len(late)} cases are; it passes "
+        f"{len(late - engines['onnxruntime'][1].keys())} of these. It runs",
+        "  few operators of versions before 7. Its StringNormalizer needs a locale that wasn't there.",
         "- emx-onnx-cgen: through its own ONNX backend, which compiles its C with the system's compiler and knows the",
         "  inputs when it compiles.",
         "- The lists with each case's reason are `tests/conformance/refused.txt` and `tests/conformance/others/`;",
