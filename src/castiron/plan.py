@@ -89,7 +89,7 @@ class _Planner:
         measured = self._measured(groups)
         self._assign_slots(groups, steps, measured)
         scratch = max((self._scratch_size(step) for step in steps), default=0)
-        symbols = tuple(dict.fromkeys([*graph.symbols, *(m.symbol for m in measured)]))
+        symbols = (*graph.symbols, *(m.symbol for m in measured))
         return Program(graph, symbols, _derived(graph, steps), tuple(self.buffers), self.index, self.aliases,
                        self.storage.views, steps,
                        self._ports(graph.inputs, [state.input for state in graph.states]),
@@ -337,7 +337,8 @@ class _Planner:
         """The dimensions that the program measures, in the order in which they become known."""
         needed = set(self.graph.nodes)
         found = [Measured(name, self.index[count], sum(group.stage <= self.stages[count.node] for group in groups))
-                 for name, count in self.graph.measured.items() if count.node in needed]
+                 for name, count in self.graph.measured.items()
+                 if count.node in needed and name not in self.graph.symbols]
         return tuple(sorted(found, key=lambda m: m.step))
 
     def _assign_slots(self, groups: list[_Group], steps: tuple[Step, ...], measured: tuple[Measured, ...]) -> None:
@@ -346,7 +347,7 @@ class _Planner:
         producers = {b: i for i, step in reversed([*enumerate(steps)]) for b in step.writes}
         spans = self._spans(groups)
         pauses = sorted({m.step for m in measured})
-        known = {m.symbol: 1 + pauses.index(m.step) for m in measured if m.symbol not in self.graph.symbols}
+        known = {m.symbol: 1 + pauses.index(m.step) for m in measured}
         spans |= {m.buffer: (spans[m.buffer][0], sys.maxsize) for m in measured if m.buffer in producers}
         sizes: list[float] = []
         busy: list[int] = []

@@ -119,7 +119,7 @@ class Program:
     ``index`` says which buffer a value is in, ``aliases`` in which other value's memory a value is; ``views`` are
     slices that are read where they stand.
     Steps are given the values of ``symbols``, then of ``derived``: what is computed from these. Symbols that no input
-    tells are ``measured``, and so may be others, which are compared; each such step begins a stage.
+    tells are ``measured``, each before a step, which begins a stage.
     The last inputs and outputs are the ends of the states; ``states`` has the byte offsets of their
     initial values in the weights.
     """

@@ -122,5 +122,8 @@ def test_measured_dimensions():
     assert str(cut(graph, {"kept": parse_type("f32[5,2]")}, ["y"]).outputs["y"].type) == "f32[5,2]"
     whole = cut(graph, outputs=["y"])
     assert evaluate(whole, x=[[1, 2], [-1, 2]])[0].shape == (1, 2)
+    with pytest.raises(ModelError, match=r"such as --input y=f32\[kept_fed,2\]"):
+        verify(cut(graph, {"y": None}, ["y", "kept"]))
+    verify(cut(graph, {"y": parse_type("f32[n,2]")}, ["y", "sum"]))
     with pytest.raises(ModelError, match="can't be said to be 5"):
         cut(graph, {"y": parse_type("f32[5,2]")}, ["y", "kept"])

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from castiron.errors import ModelError
-from castiron.ir.dims import Expr
+from castiron.ir.dims import Expr, symbol
 from castiron.ir.types import DType, TensorType
 
 
@@ -143,7 +143,8 @@ class Graph:
     @cached_property
     def roots(self) -> tuple[Value, ...]:
         nodes = set(self.nodes) if self.measured else ()
-        return tuple(dict.fromkeys([*self._wanted, *(v for v in self.measured.values() if v.node in nodes)]))
+        counts = (v for name, v in self.measured.items() if v.node in nodes and name not in self.symbols)
+        return tuple(dict.fromkeys([*self._wanted, *counts]))
 
     @cached_property
     def _wanted(self) -> tuple[Value, ...]:
@@ -151,12 +152,9 @@ class Graph:
         return tuple(dict.fromkeys([*self.outputs.values(), *labelled]))
 
     def waits(self, node: Node) -> list[str]:
-        """The measured dimensions that must be known before a node is computed. One that the inputs tell is only
-        compared, before elements are taken by it."""
-        if not self.measured:
-            return []
-        return [s for s in sorted(node.symbols & self.measured.keys())
-                if s not in self.symbols or node.op == "extent"]
+        """The measured dimensions that must be known before a node is computed: those that it mentions and no input
+        tells."""
+        return sorted(node.symbols & self.measured.keys() - set(self.symbols)) if self.measured else []
 
     @cached_property
     def feedable(self) -> frozenset[Value]:
@@ -283,6 +281,18 @@ def _bound(graph: Graph, free: Iterable[str]) -> set[str]:
     return bound
 
 
+def _verify_extent(graph: Graph, node: Node) -> None:
+    size = node.attrs["size"]
+    if graph.measured.get(str(size)) != node.inputs[1]:
+        raise ModelError(f"{graph.name}: {node!r}: the dimension {size} is measured by something else")
+    fed = next((name for name, value in graph.inputs.items() if str(size) in value.type.symbols), None)
+    if fed is not None:
+        type, other = graph.inputs[fed].type, symbol(f"{size}_fed")
+        type = type.with_shape([other if dim == size else dim for dim in type.shape])
+        raise ModelError(f"{graph.name}: the input {fed!r} tells the dimension {size}, which data decide elsewhere; "
+                         f"give it a type with another name, such as --input {fed}={type!r}")
+
+
 def verify(graph: Graph, free: Iterable[str] = ()) -> None:
     """Raise ModelError unless the graph is whole: inputs are input nodes, each reachable input is
     listed, names are unique, states have values that fit and every symbol is bound by an input, measured, or
@@ -314,9 +324,8 @@ def verify(graph: Graph, free: Iterable[str] = ()) -> None:
         type = next(value.type for value in graph.inputs.values() if untold[0] in value.type.symbols)
         raise ModelError(f"{graph.name}: an input {type!r} doesn't tell what {untold[0]} is: say what its sizes are")
     for node in graph.nodes:
-        if node.op == "extent" and not isinstance(size := node.attrs["size"], int) and (
-                graph.measured.get(str(size)) != node.inputs[1]):
-            raise ModelError(f"{graph.name}: {node!r}: the dimension {size} is measured by something else")
+        if node.op == "extent" and isinstance(node.attrs["size"], Expr):
+            _verify_extent(graph, node)
         if node.op == "input" and node not in listed:
             raise ModelError(f"{graph.name}: input {node.attrs['name']!r} is used but not listed")
         for type in node.types:
