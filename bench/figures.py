@@ -30,6 +30,7 @@ TARGETS: dict[str, dict[int, float]] = {
     "seed_mlp": {1: 2, 32: 1.5}, "wide_mlp": {1: 1.1, 32: 1.1}, "mobilenetv2": {1: 1.2, 32: 1.15},
     "resnet50": {1: 1.15, 32: 1.1}, "efficientnetb0": {1: 1.3, 32: 1.2}, "conv1d": {1: 1.2, 32: 1.15},
     "lstm": {1: 1.5, 32: 1.3}, "transformer": {1: 1.15, 32: 1.1}, "minilm": {1: 1.15, 32: 1.1},
+    "forest": {1: 1.1, 1000: 1.1},
 }
 
 
@@ -51,9 +52,9 @@ def ratio(results: Results, model: str, batch: int, threads: int = 1) -> float |
     return peer.median_us / cells["castiron"].median_us if peer and "castiron" in cells else None
 
 
-def _against(engine: str) -> Callable[[Results], float | None]:
+def _against(engine: str, model: str = "seed_mlp", batch: int = 1) -> Callable[[Results], float | None]:
     def value(results: Results) -> float | None:
-        cells = results.cells("seed_mlp", 1, 1)
+        cells = results.cells(model, batch, 1)
         return cells[engine].median_us / cells["castiron"].median_us if {engine, "castiron"} <= set(cells) else None
 
     return value
@@ -109,6 +110,8 @@ FIGURES = (
     Figure("… against XLA's ahead-of-time code", _against("xla_aot"), 2, "times faster", at_least=True),
     Figure("… against the best other engine", _others, 8, "times faster", at_least=True),
     Figure("… against TensorFlow's C API", _against("tensorflow_c"), 50, "times faster", at_least=True),
+    *(Figure(f"{RECIPES['forest'].title}, batch {batch}: against onnxruntime", _against("onnxruntime", "forest", batch),
+             3, "times faster", at_least=True) for batch in RECIPES["forest"].batches),
     *(Figure(f"{RECIPES[model].title}: two threads against one", _two_threads(model), bound, "times faster",
              at_least=True) for model, bound in TWO_THREADS.items()),
     Figure("Peak memory in the least peer's, in the worst case", _memory, 1, ""),

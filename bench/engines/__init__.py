@@ -1,6 +1,6 @@
 """The engines that are compared, one module for each product."""
 
-from bench.engines import castiron, litert, onnxruntime, openvino, tensorflow, xla
+from bench.engines import castiron, litert, lleaves, onnxruntime, openvino, tensorflow, tl2cgen, xla
 from bench.engines.base import Engine, PythonEngine, Session
 
 __all__ = ["ENGINES", "Engine", "PythonEngine", "Session"]
@@ -15,4 +15,6 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (
     openvino.Compiled(),
     tensorflow.CProgram(),
     xla.AheadOfTime(),
+    lleaves.Compiled(),
+    tl2cgen.Compiled(),
 )}

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.models import applications, conv1d, lstm, mlp, transformer
+from bench.models import applications, conv1d, forest, lstm, mlp, transformer
 from bench.models.base import SEED, Model, Recipe
 
 __all__ = ["MEASURED", "RECIPES", "SEED", "Model", "Recipe", "make"]
@@ -18,6 +18,7 @@ __all__ = ["MEASURED", "RECIPES", "SEED", "Model", "Recipe", "make"]
 #: By name, in the order of the page.
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     *mlp.RECIPES, *applications.RECIPES, *conv1d.RECIPES, *lstm.RECIPES, *transformer.RECIPES,
+    *forest.RECIPES,
 )}
 
 #: Those whose calls are timed.

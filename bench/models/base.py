@@ -48,6 +48,10 @@ class Model:
     def onnx(self) -> Path:
         return self.folder / "model.onnx"
 
+    @property
+    def lightgbm(self) -> Path:
+        return self.folder / "model.txt"
+
     def tflite(self, batch: int) -> Path:
         """The file for a batch, where there can't be one for all."""
         fixed = self.folder / f"model-{batch}.tflite"

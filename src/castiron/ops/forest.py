@@ -180,7 +180,7 @@ def split(forest: Forest, combine: str) -> tuple[np.ndarray, np.ndarray]:
     depth = _depths(forest, tree, level)
     chosen = depth <= BITS_DEPTH
     inner = (tree >= 0) & chosen[tree]
-    count = len(np.unique(_tests(forest)[inner], axis=0))
+    count = _distinct(_tests(forest)[inner])[1].size
     if combine != "sum" or not inner.any() or count > min(TESTS_LIMIT, STEPS_FOR_TEST * int(depth[chosen].sum())):
         chosen[:] = False
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)
@@ -193,12 +193,23 @@ def _tests(forest: Forest) -> np.ndarray:
     return np.stack([columns, _thresholds(forest.thresholds, key).astype(np.int64)], axis=1)
 
 
+def _distinct(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each pair its place among the different ones in order, and where each of these stands first."""
+    order = np.lexsort(pairs.T[::-1])
+    new = np.ones(len(pairs), bool)
+    new[1:] = (pairs[order[1:]] != pairs[order[:-1]]).any(1)
+    place = np.empty(len(pairs), np.int64)
+    place[order] = np.cumsum(new) - 1
+    return place, order[new]
+
+
 def compared(forest: Forest) -> tuple[np.ndarray, ...]:
     """The operands behind x of ``tree_bits``."""
     tree, level = forest.trees(), forest.levels()
-    tests, test = np.unique(_tests(forest)[tree >= 0], axis=0, return_inverse=True)
-    number = np.zeros(len(tree), np.int64)
-    number[tree >= 0] = test.reshape(-1)
+    tests = _tests(forest)[tree >= 0]
+    test, first = _distinct(tests)
+    tests, number = tests[first], np.zeros(len(tree), np.int64)
+    number[tree >= 0] = test
     columns, starts = np.unique(tests[:, 0], return_index=True)
     starts = np.append(starts, len(tests)).astype(np.int32)
     thresholds = tests[:, 1].astype(np.int64 if forest.thresholds.dtype == np.float64 else np.int32)
