@@ -26,6 +26,11 @@ def integers(dtype: DType, *shape: int) -> np.ndarray:
     return x
 
 
+#: Doubles about the bounds of integers, and numbers that are none or no floats.
+_WIDE = np.array([[bound + step for bits in (7, 8, 15, 16, 31, 32, 63, 64) for bound in (2.0**bits, -(2.0**bits))
+                   for step in (-1, -0.5, 0, 0.5, 1)]
+                  + [0.0, -0.0, 0.1, -0.9, 1e300, -1e300, math.inf, -math.inf, math.nan]])
+
 INTEGERS = tuple(integers(dtype, 3, 19) for dtype in (DType.I32, DType.I64, DType.U8))
 
 
@@ -479,7 +484,8 @@ class Cast(Op):
         *(Example((_ROWS * 9,), {"dtype": t}, batched=(0,)) for t in DType),
         *(Example(((_ROWS * 9).astype(t.numpy),), {"dtype": DType.F32}, batched=(0,)) for t in DType),
         *(Example((FLOATS,), {"dtype": t}) for t in (DType.I32, DType.I64, DType.U8, DType.BOOL)),
-        *(Example((x,), {"dtype": t}) for x in INTEGERS for t in DType if t not in (DType.F64, DType.of(x.dtype))),
+        *(Example((x,), {"dtype": t}) for x in INTEGERS for t in DType if t is not DType.of(x.dtype)),
+        *(Example((_WIDE,), {"dtype": t}) for t in DType if t is not DType.F64),
         *(Example((integers(t, 37),), {"dtype": DType.F32}) for t in (DType.U32, DType.U64)),
         *(Example((_ROWS > 0,), {"dtype": t}, batched=(0,)) for t in (DType.I64, DType.U8)),
     )
