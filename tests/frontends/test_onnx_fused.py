@@ -99,6 +99,8 @@ def products():
             "activation": name, "pads": [1, 1, 1, 1], **({"activation_params": parameters} if parameters else {})})
     yield "conv_transpose", Case("ConvTransposeWithDynamicPads", [f(1, 2, 4, 4), f(2, 3, 3, 3), i64(1, 1, 0, 0)],
                                  constants=(1, 2), attributes={"strides": [2, 2]})
+    yield "inverse", Case("Inverse", [f(2, 3, 5, 5) + 4 * np.eye(5, dtype=np.float32)])
+    yield "inverse_swapped", Case("Inverse", [np.array([[0, 2, 0], [0, 0, 4], [1, 0, 0]], np.float32)])
     yield "distance", Case("CDist", [f(5, 3), f(4, 3)], attributes={"metric": "euclidean"})
     yield "distance_squared", Case("CDist", [f(5, 3), f(4, 3)], attributes={"metric": "sqeuclidean"})
 
@@ -129,6 +131,7 @@ def moved():
     yield "expand_dims", Case("ExpandDims", [f(3, 4), np.int32(1)], constants=(1,))
     yield "gather_nd", Case("GatherND", [f(3, 4), i64(2, 1, 0, 3).reshape(2, 2)])
     yield "pad", Case("Pad", [f(2, 3), i64(1, 0, 0, 2), np.float32(7)], constants=(1, 2))
+    yield "unique", Case("Unique", [np.array([2, 1, 1, 3, 4, 3], np.float32)], outputs=3)
     yield "range", Case("Range", [np.float32(1), np.float32(4)], constants=(0, 1))
     yield "grid", Case("GridSample", [f(1, 2, 5, 5), (f(1, 3, 4, 2) / 2).astype(np.float32)],
                        attributes={"mode": "bilinear", "padding_mode": "border", "align_corners": 1})

@@ -11,6 +11,7 @@ from castiron.frontends.onnx.operators import (  # noqa: F401  (each registers i
     fused,
     fused_attention,
     index,
+    inverse,
     linear,
     loss,
     normalization,

@@ -104,6 +104,13 @@ def unique(node: SourceNode, x: Value) -> tuple[Value, ...]:
     return F.transpose(values, perm=tuple(np.argsort(perm).tolist())), *places
 
 
+@converts("com.microsoft.Unique")
+def unique_in_order(node: SourceNode, x: Value) -> tuple[Value, ...]:
+    """Of elements, in the order in which they come; which of them each element is, and how often each comes."""
+    values, _, which, counts = sizes.unique(x, False)
+    return values, which, counts
+
+
 @converts("TopK")
 def top_k(node: SourceNode, x: Value, k: Value | None = None) -> tuple[Value, Value]:
     """The k largest or smallest elements along an axis and their places, of equal ones the first."""

@@ -157,21 +157,18 @@ def _unpacked(node: SourceNode, packed: Value, scales: Value, zeros: Value | Non
     first one in the lowest bits."""
     if any(v is not None and v.constant is None for v in (packed, scales, zeros)):
         raise ModelError(f"the weights of {node.op} must be constants")
-    if bits not in (2, 4, 8) or block < 1 or min(shape) < 1:
+    if bits not in (2, 4, 8) or block < 1 or min(shape) < 1 or shape[0] * shape[1] * bits > packed.constant.size * 8:
         raise ModelError(f"{node.op} of {bits} bits in blocks of {block} for {shape} is not supported")
     rows, width = shape
-    blocks = -(-width // block)
+    block_of, blocks = np.arange(width) // block, -(-width // block)
 
-    def spread(array: np.ndarray, count: int) -> np.ndarray:
-        """Integers out of bytes, ``count`` a row."""
+    def spread(array: np.ndarray) -> np.ndarray:
+        """Integers out of bytes, in rows."""
         parts = (array.reshape(rows, -1)[:, :, None] >> np.arange(0, 8, bits, dtype=np.uint8)) & ((1 << bits) - 1)
-        return parts.reshape(rows, -1)[:, :count]
+        return parts.reshape(rows, -1)
 
-    numbers = spread(packed.constant, blocks * block).astype(np.float32)
-    scale = np.repeat(scales.constant.reshape(rows, blocks), block, 1)[:, :width]
+    numbers, scale = spread(packed.constant)[:, :width], scales.constant.reshape(rows, blocks)[:, block_of]
     if zeros is None:
-        zero: np.ndarray | float = float(1 << (bits - 1))
-    else:
-        found = spread(zeros.constant, blocks) if zeros.type.dtype == DType.U8 else zeros.constant
-        zero = np.repeat(found.reshape(rows, blocks), block, 1)[:, :width].astype(np.float32)
-    return ((numbers[:, :width] - zero) * scale).astype(np.float32)
+        return (numbers.astype(np.float32) - float(1 << (bits - 1))) * scale
+    found = spread(zeros.constant)[:, :blocks] if zeros.type.dtype == DType.U8 else zeros.constant.reshape(rows, blocks)
+    return (numbers - found[:, block_of].astype(np.float32)) * scale
