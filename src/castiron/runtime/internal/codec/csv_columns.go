@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +24,7 @@ func (c *CSVReader) plan(first []string) error {
 		return err
 	}
 	// Text that stands where no string may is a name. Where strings may stand anywhere, only the inputs' names are.
-	text := func(i int) bool { return len(first[i]) > 0 && !isNumber(bytes.TrimSpace([]byte(first[i]))) }
+	text := func(i int) bool { return len(first[i]) > 0 && !isNumber([]byte(first[i])) }
 	strings := slices.ContainsFunc(c.inputs, func(in engine.Spec) bool { return in.DType == engine.String })
 	for i := range first {
 		c.Header = c.Header || !strings && text(i)

@@ -51,7 +51,7 @@ func NewCSVReader(r io.Reader, inputs []engine.Spec) (*CSVReader, error) {
 			return nil, c.fault("%v", err)
 		}
 		for _, cell := range cells {
-			first = append(first, string(cell))
+			first = append(first, string(bytes.Trim(cell, " \t")))
 		}
 	}
 	if err := c.plan(first); err != nil {
@@ -146,7 +146,8 @@ func (c *CSVReader) parse(line []byte, tensors []engine.Tensor, sizes []int) err
 			continue
 		}
 		in := &c.inputs[to.input]
-		if in.DType != engine.String {
+		// Space around a cell means nothing, unless it belongs to a word.
+		if in.DType != engine.String || in.Words.Number(cells[i]) < 0 {
 			cells[i] = bytes.Trim(cells[i], " \t")
 		}
 		if !storeNumber(last(tensors[to.input], sizes[to.input]), int(to.element), cells[i]) {
@@ -217,21 +218,21 @@ func (c *CSVReader) whose() string {
 }
 
 // splitCells cuts a line at its commas. Cells may be in double quotes, with "" for a quote inside;
-// space around them is dropped, but that within quotes is not.
+// space around the quotes is dropped.
 func splitCells(line []byte) (cells [][]byte, err error) {
 	for {
-		line = bytes.TrimLeft(line, " \t")
-		if len(line) == 0 || line[0] != '"' {
+		text := bytes.TrimLeft(line, " \t")
+		if len(text) == 0 || text[0] != '"' {
 			comma := bytes.IndexByte(line, ',')
 			if comma < 0 {
-				return append(cells, bytes.TrimRight(line, " \t")), nil
+				return append(cells, line), nil
 			}
-			cells = append(cells, bytes.TrimRight(line[:comma], " \t"))
+			cells = append(cells, line[:comma])
 			line = line[comma+1:]
 			continue
 		}
 		var cell []byte
-		rest := line[1:]
+		rest := text[1:]
 		for {
 			quote := bytes.IndexByte(rest, '"')
 			if quote < 0 {

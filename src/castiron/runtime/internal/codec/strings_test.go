@@ -37,7 +37,7 @@ func TestCSVOfStrings(t *testing.T) {
 		{"strings alone", "red\nblack\n", []engine.Spec{wordSpec("c", -1)}, false, "[2] [0 -1]"},
 		{"a name alone", "c\nred\n5\n", []engine.Spec{wordSpec("c", -1)}, true, "[2] [0 -1]"},
 		{"columns", "c.1,c.0\nred,grün\n", []engine.Spec{wordSpec("c", -1, 2)}, true, "[1 2] [2 0]"},
-		{"space in quotes", "\" 5\"\n 5\n\"red\" \n", []engine.Spec{wordSpec("c", -1)}, false, "[3] [4 -1 0]"},
+		{"space", "\" 5\"\n 5\n5\n \"red\" \n red \n", []engine.Spec{wordSpec("c", -1)}, false, "[5] [4 4 -1 0 0]"},
 		{"empty cells", "1,\n2,red\n", mixed, false, "[2] [-1 0]"},
 	}
 	for _, test := range tests {
