@@ -25,11 +25,11 @@ func (c *CSVReader) plan(first []string) error {
 	}
 	// Text that stands where no string may is a name. Where strings may stand anywhere, only the inputs' names are.
 	text := func(i int) bool { return len(first[i]) > 0 && !isNumber([]byte(first[i])) }
-	strings := slices.ContainsFunc(c.inputs, func(in engine.Spec) bool { return in.DType == engine.String })
+	words := slices.ContainsFunc(c.inputs, func(in engine.Spec) bool { return in.DType == engine.String })
 	for i := range first {
-		c.Header = c.Header || !strings && text(i)
+		c.Header = c.Header || !words && text(i)
 	}
-	if named := first != nil && (c.Header || strings) && c.byName(first); named {
+	if first != nil && (c.Header || words) && c.byName(first) {
 		c.width, c.Header = len(first), true
 	} else {
 		for i := range c.inputs {
@@ -40,7 +40,7 @@ func (c *CSVReader) plan(first []string) error {
 		}
 		c.width = len(c.columns)
 		for i, to := range c.columns[:min(len(first), c.width)] {
-			c.Header = c.Header || strings && c.inputs[to.input].DType != engine.String && text(i)
+			c.Header = c.Header || words && c.inputs[to.input].DType != engine.String && text(i)
 		}
 		if first != nil && len(first) != c.width {
 			c.rows = 1
