@@ -263,53 +263,62 @@ INLINE i32x16 integer_lanes(const int8_t *x, int64_t lanes) {
     return __builtin_convertvector(lanes == LANES ? v_load(x) : v_load_n(x, lanes), i32x16);
 }
 
-/* Windows side by side that share the loading of weights. */
-#define INTEGER_WINDOWS 4
-
 /* Defines name(): c [count][channels], each channel convolved by itself; weights [ceil(channels/16)][kernel][16]. */
 #define INTEGER_DEPTHWISE_DEFINE(name, type, weight, result, EPILOGUE) \
-    INLINE void name##_windows(const int many, const struct window *w, const struct window_place *at, const type *x, \
-                               i32x16 zero, const weight *b, int64_t row, result *c, const struct epilogue *e) { \
-        struct window_span s0 = window_span(w, at, 0), s1 = window_span(w, at, 1), s2 = window_span(w, at, 2); \
-        int64_t channels = w->channels, taps = w->kernel[0] * w->kernel[1] * w->kernel[2]; \
-        const int64_t side = w->stride[2] * channels; \
-        for (int64_t column = 0; column < channels; column += LANES) { \
-            int64_t lanes = channels - column < LANES ? channels - column : LANES; \
-            i32x16 sum[INTEGER_WINDOWS]; \
-            _Pragma("clang loop unroll(full)") \
-            for (int i = 0; i < many; i++) sum[i] = (i32x16)0; \
-            for (int64_t k0 = s0.first; k0 < s0.end; k0++) \
-                for (int64_t k1 = s1.first; k1 < s1.end; k1++) \
-                    for (int64_t k2 = s2.first; k2 < s2.end; k2++) { \
-                        const type *from = x + window_element(w, at, k0, k1, k2) * channels + column; \
-                        int64_t tap = (k0 * w->kernel[1] + k1) * w->kernel[2] + k2; \
-                        /* The upper halves of lanes are multiplied by zero. */ \
-                        i32x16 by = __builtin_convertvector(v_load(b + column * taps + tap * LANES), i32x16) & 0xffff; \
-                        _Pragma("clang loop unroll(full)") \
-                        for (int i = 0; i < many; i++) \
-                            sum[i] += integer_pairs((i16x32)(integer_lanes(from + i * side, lanes) - zero), (i16x32)by); \
-                    } \
-            _Pragma("clang loop unroll(full)") \
-            for (int i = 0; i < many; i++) { \
-                result *to = c + (row + i) * channels + column; \
-                if (lanes == LANES) v_store(to, EPILOGUE(sum[i], e, (row + i), column, lanes)); \
-                else v_store_n(to, EPILOGUE(sum[i], e, (row + i), column, lanes), lanes); \
+    INLINE void name##_channels(const int many, int64_t lanes, const struct window *w, const struct window_span *s, \
+                                const type *x, int32_t zero, const weight *b, int64_t row, int64_t column, result *c, \
+                                const struct epilogue *e) { \
+        const int64_t channels = w->channels, side = w->stride[2] * channels, step = w->dilation[2] * channels; \
+        const int64_t line = w->size[2] * channels, down = w->dilation[1] * line; \
+        const int64_t deeper = w->dilation[0] * w->size[1] * line; \
+        i32x16 sum[DEPTHWISE_WINDOWS], weights = (i32x16)0; \
+        _Pragma("clang loop unroll(full)") \
+        for (int i = 0; i < many; i++) sum[i] = (i32x16)0; \
+        for (int64_t k0 = s[0].first; k0 < s[0].end; k0++) \
+            for (int64_t k1 = s[1].first; k1 < s[1].end; k1++) { \
+                const type *from = x + k0 * deeper + k1 * down + s[2].first * step; \
+                const weight *at = b + ((k0 * w->kernel[1] + k1) * w->kernel[2] + s[2].first) * LANES; \
+                _Pragma("clang loop unroll(disable)") \
+                for (int64_t k2 = s[2].first; k2 < s[2].end; k2++, from += step, at += LANES) { \
+                    i32x16 by = __builtin_convertvector(v_load(at), i32x16); \
+                    weights += by; \
+                    by &= 0xffff; /* the upper halves of lanes are multiplied by zero */ \
+                    _Pragma("clang loop unroll(full)") \
+                    for (int i = 0; i < many; i++) \
+                        sum[i] += integer_pairs((i16x32)integer_lanes(from + i * side, lanes), (i16x32)by); \
+                } \
             } \
+        weights *= zero; \
+        _Pragma("clang loop unroll(full)") \
+        for (int i = 0; i < many; i++) { \
+            result *to = c + (row + i) * channels + column; \
+            i32x16 total = sum[i] - weights; \
+            if (lanes == LANES) v_store(to, EPILOGUE(total, e, (row + i), column, lanes)); \
+            else v_store_n(to, EPILOGUE(total, e, (row + i), column, lanes), lanes); \
         } \
+    } \
+    INLINE void name##_windows(const int many, const struct window *w, const struct window_place *at, const type *x, \
+                               int32_t zero, const weight *b, int64_t row, result *c, const struct epilogue *e) { \
+        struct window_span s[3] = {window_span(w, at, 0), window_span(w, at, 1), window_span(w, at, 2)}; \
+        int64_t channels = w->channels, taps = w->kernel[0] * w->kernel[1] * w->kernel[2], column = 0; \
+        x += window_element(w, at, 0, 0, 0) * channels; \
+        for (; column + LANES <= channels; column += LANES) \
+            name##_channels(many, LANES, w, s, x + column, zero, b + column * taps, row, column, c, e); \
+        if (column < channels) \
+            name##_channels(many, channels - column, w, s, x + column, zero, b + column * taps, row, column, c, e); \
     } \
     NOINLINE void name(const struct window *w, const type *x, const type *zero, const weight *b, int64_t first, \
                        int64_t count, result *c, const struct epilogue *e) { \
-        i32x16 z = v_splat((int32_t)*zero); \
         struct window_place at = window_place(w, first); \
         for (int64_t row = 0; row < count;) { \
             struct window_place last = at; \
-            last.index[2] += INTEGER_WINDOWS - 1; \
-            last.start[2] += (INTEGER_WINDOWS - 1) * w->stride[2]; \
-            int together = row + INTEGER_WINDOWS <= count && last.index[2] < w->count[2] && at.start[2] >= 0 && \
+            last.index[2] += DEPTHWISE_WINDOWS - 1; \
+            last.start[2] += (DEPTHWISE_WINDOWS - 1) * w->stride[2]; \
+            int together = row + DEPTHWISE_WINDOWS <= count && last.index[2] < w->count[2] && at.start[2] >= 0 && \
                 last.start[2] + (w->kernel[2] - 1) * w->dilation[2] < w->size[2]; \
-            if (together) name##_windows(INTEGER_WINDOWS, w, &at, x, z, b, row, c, e), at = last; \
-            else name##_windows(1, w, &at, x, z, b, row, c, e); \
-            row += together ? INTEGER_WINDOWS : 1; \
+            if (together) name##_windows(DEPTHWISE_WINDOWS, w, &at, x, *zero, b, row, c, e), at = last; \
+            else name##_windows(1, w, &at, x, *zero, b, row, c, e); \
+            row += together ? DEPTHWISE_WINDOWS : 1; \
             window_next(w, &at); \
         } \
     }
