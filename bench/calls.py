@@ -60,8 +60,8 @@ def run(case: Case, engines: Iterable[Engine], setting: Setting) -> tuple[list[C
     finally:
         for session in sessions.values():
             session.close()
-    for name in ENGINES:
-        if name in why:
+    for name, engine in ENGINES.items():
+        if name in why and (engine.peer or name == "castiron"):
             print(f"  {name}: {why[name]}", file=sys.stderr)
     print(f"  {time.perf_counter() - begin:.0f} s, {max((cell.turns for cell in cells), default=0)} rounds: " +
           ", ".join(f"{cell.engine} {cell.median_us:.4g} µs" for cell in cells), file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ Keras change what is measured beside them.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,9 @@ MEASURED = tuple(name for name, recipe in RECIPES.items() if recipe.batches)
 
 
 def make(name: str, folder: Path) -> Model:
-    """A model in ``folder``, made by a process of its own unless it is there."""
+    """A model in ``folder``, made by a process of its own unless it is there, whole."""
     if not (folder / name / "model.json").exists():
+        shutil.rmtree(folder / name, ignore_errors=True)
         command = [sys.executable, "-m", "bench.models", str(folder), name]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
