@@ -223,6 +223,7 @@ def damaged(**changes):
     ({"target_nodeids": lambda ids: [77, *ids[1:]]}, "belongs to node 77 of tree 7"),
     ({"target_ids": lambda ids: [-1, *ids[1:]]}, "a leaf weighs target"),
     ({"nodes_nodeids": lambda ids: [0] * len(ids)}, "the same number"),
+    ({"n_targets": lambda _: 1 << 40}, "more than tree ensembles can have"),
     ({"aggregate_function": lambda _: "MEDIAN"}, "'MEDIAN'"),
     ({"post_transform": lambda _: "ODD"}, "'ODD'"),
 ], ids=lambda value: value if isinstance(value, str) else "")

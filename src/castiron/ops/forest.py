@@ -25,6 +25,9 @@ BITS_DEPTH = 8
 TESTS_LIMIT = 1 << 15
 STEPS_FOR_TEST = 16
 
+#: How many times larger whole trees may be than those that there are, and what is small anyhow.
+PADDING_LIMIT, LEAST_NODES = 64, 1 << 12
+
 #: Fewer trees of a depth are made as deep as the next ones are.
 LAYER_TREES = 16
 
@@ -180,8 +183,10 @@ def split(forest: Forest, combine: str) -> tuple[np.ndarray, np.ndarray]:
     depth = _depths(forest, tree, level)
     chosen = depth <= BITS_DEPTH
     inner = (tree >= 0) & chosen[tree]
-    count = _distinct(_tests(forest)[inner])[1].size
-    if combine != "sum" or not inner.any() or count > min(TESTS_LIMIT, STEPS_FOR_TEST * int(depth[chosen].sum())):
+    tests, targets = _distinct(_tests(forest)[inner])[1].size, np.unique(_targets(forest, tree, combine)[chosen]).size
+    whole = np.sum(1 << depth[chosen]) + (targets * PARTS << BITS_DEPTH)
+    worth = tests <= min(TESTS_LIMIT, STEPS_FOR_TEST * int(depth[chosen].sum()))
+    if combine != "sum" or not tests or not worth or whole > PADDING_LIMIT * (inner.sum() + LEAST_NODES):
         chosen[:] = False
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)
 

@@ -18,6 +18,9 @@ from castiron.ops.forest import NEUTRAL, Forest
 from castiron.ops.trees import tree_ensemble
 
 LEAF = "LEAF"
+
+#: So many weights, leaves times targets, an ensemble has at most.
+WEIGHTS_LIMIT = 1 << 28
 AGGREGATES = {"SUM": "sum", "AVERAGE": "sum", "MIN": "min", "MAX": "max"}
 
 
@@ -58,7 +61,8 @@ def forest_of(trees: Trees, leaves: np.ndarray, weights: np.ndarray, dtype: np.d
     inner[:len(modes)] = tests
     number[inner] = np.arange(inner.sum())
     return Forest(features[inner].astype(np.int32), thresholds[inner], missing[inner],
-                  number[children[inner]].astype(np.int32), number[trees.roots].astype(np.int32), weights.astype(dtype))
+                  number[children[inner]].astype(np.int32), number[trees.roots].astype(np.int32),
+                  weights.astype(dtype, copy=False))
 
 
 def at_most(values: np.ndarray, strict: np.ndarray | bool, dtype: np.dtype) -> np.ndarray:
@@ -161,10 +165,17 @@ def _weights(node: SourceNode, trees: Trees, places: Places, prefix: str, target
     leaves = np.cumsum(trees.modes == LEAF) - 1
     at = places.of(tree, own, "a weight belongs to")
     of_leaf = trees.modes[at] == LEAF
-    weights = np.full((int(leaves[-1]) + 1, targets), neutral)
+    weights = _unweighed(int(leaves[-1]) + 1, targets, neutral, values.dtype)
     combine = {0.0: np.add, np.inf: np.minimum, -np.inf: np.maximum}[neutral]
-    combine.at(weights, (leaves[at[of_leaf]], target[of_leaf]), values[of_leaf].astype(np.float64))
+    combine.at(weights, (leaves[at[of_leaf]], target[of_leaf]), values[of_leaf])
     return leaves, weights
+
+
+def _unweighed(leaves: int, targets: int, neutral: float, dtype: np.dtype) -> np.ndarray:
+    """Weights [leaf, target] that change nothing; ModelError if there are too many."""
+    if leaves * targets > WEIGHTS_LIMIT:
+        raise ModelError(f"{leaves} leaves for {targets} targets are more than tree ensembles can have")
+    return np.full((leaves, targets), neutral, dtype)
 
 
 def _scores(node: SourceNode, x: Value, trees: Trees, leaves: np.ndarray, weights: np.ndarray, aggregate: str,
@@ -272,7 +283,7 @@ def newer_tree_ensemble(node: SourceNode, x: Value) -> Value:
     trees, target, weight = _newer(node)
     if target.size != weight.size or targets < 1 or not 0 <= target.min(initial=0) <= target.max(initial=0) < targets:
         raise ModelError(f"the leaves' weights don't fit {targets} targets")
-    weights = np.full((len(target), targets), neutral)
+    weights = _unweighed(len(target), targets, neutral, weight.dtype)
     weights[np.arange(len(target)), target] = weight
     leaves = np.arange(len(trees.modes)) - (len(trees.modes) - len(target))
     scores = _scores(node, _floats(node, x), trees, leaves, weights, aggregate, np.zeros(targets))
