@@ -112,7 +112,7 @@ def test_every_operator_is_tested():
 
 def test_reasons_are_of_unsupported_operators():
     assert not set(REASONS) & (set(TABLE) | set(COMPOUND))
-    assert why_not("SetSize").startswith("SetSize is not supported: it decodes or compares sets")
+    assert why_not("SetSize").startswith("SetSize is not supported: it gives sets")
     assert why_not("MapDatasetV9").startswith("MapDatasetV9 is not supported: it reads files")
     assert why_not("Magic") == "Magic is not supported"
 

@@ -29,7 +29,7 @@ class ArrayHandle(Compound):
 @handles("TensorArrayV2", "TensorArrayV3")
 def _array(context: Context, node: SourceNode, operands: list[Result], scope: Scope) -> Results:
     shape = node.attr("element_shape")
-    size, = node.dims(operands[0], "the length of the array")
+    size, = node.sizes(operands[0], "listed")
     items = TensorList(node.dtype("dtype"), None if shape is None else tensors.sizes_of(shape.shape), size,
                        grows=node.flag("dynamic_size"))
     return (ArrayHandle(node.name), items)

@@ -20,6 +20,7 @@ from castiron.frontends.tensorflow.trips import Trips, always, counted, terms, t
 from castiron.ir import Dim, DType, Value, placeholder
 from castiron.ops import F, apply
 from castiron.ops.loop import loop
+from castiron.ops.sizes import size_of
 from castiron.ops.symbolic import known
 
 #: A loop that must be unrolled may have so many rounds, and any whose number of them is known so many.
@@ -142,10 +143,12 @@ class Loop:
             raise ModelError(f"a list of {argument.size} elements has {result.size} after a round")
         before = self.initial[k]
         found = self._trips(trial)
-        if isinstance(found.count, Value) or found.count is None:
-            if before.limit is None:
-                raise ModelError("a list grows in a loop whose number of rounds depends on what is fed")
+        if before.limit is not None and (found.count is None or isinstance(found.count, Value)):
             capacity: Dim = before.limit
+        elif found.count is None:
+            raise ModelError("a list grows in a loop, and nothing bounds the number of rounds")
+        elif isinstance(found.count, Value):
+            capacity = before.size + gained * size_of(F.maximum(F.cast(found.count, dtype=DType.I64), 0), "rounds")
         else:
             capacity = before.size + gained * found.count
             if not found.rest:

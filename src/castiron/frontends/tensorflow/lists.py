@@ -14,6 +14,7 @@ from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.ir import Dim, DType, Expr, TensorType, Value, constant, exact_div
 from castiron.ops import F
+from castiron.ops.sizes import extent
 from castiron.ops.symbolic import dims_of, known
 
 #: The shape of an element as far as it is declared: None for an unknown rank, in it None for an unknown dimension.
@@ -122,10 +123,12 @@ class TensorList(Compound):
 
     def stacked(self) -> Value:
         """All elements along a new first axis."""
-        if isinstance(self.size, Value):
-            raise ModelError("the length of the list depends on what is fed")
         whole = self if self.data is not None else self.holding(self.item.shape)
-        return _swapped(whole.data, whole.axis)
+        rows = _swapped(whole.data, whole.axis)
+        if not isinstance(self.size, Value):
+            return rows
+        room = F.dims(values=(rows.type.shape[0],), shape=(), dtype=DType.I64)
+        return extent(rows, F.minimum(F.cast(self.size, dtype=DType.I64), room), "stacked")
 
 
 def of_tensor(x: Value) -> TensorList:
@@ -211,7 +214,7 @@ def _check_size(sizes: tuple[Dim, ...]) -> None:
 
 @handles("TensorListReserve")
 def _reserve(context: Context, node: SourceNode, operands: list[Result], scope: Scope) -> Results:
-    size, = node.dims(operands[1], "the length of the list")
+    size, = node.sizes(operands[1], "listed")
     _check_size((size,))
     return (TensorList(node.dtype("element_dtype"), element_of(operands[0]), size),)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _STRINGS = "looks into strings or makes some: castiron knows whole words only; cut the graph behind it (--input)"
-_SIZES = "decodes or compares sets, as sparse tensors; cut the graph before it (--output)"
+_SETS = "gives sets or sequences as sparse tensors; cut the graph before it (--output)"
 _RANDOM = "draws random numbers; export the model for inference, or build from its .keras file"
 _FILES = "reads files or a data set; cut the graph behind it (--input)"
 _IMAGES = "decodes files; cut the graph behind it (--input)"
@@ -20,9 +20,7 @@ _LOOKUP = "works on tables that change or are filled from files"
 
 #: Operators by reason. A name that ends in * stands for all that begin so.
 _BY_REASON: dict[str, str] = {
-    _SIZES: (
-        "GenerateBoundingBoxProposals SetSize DenseToDenseSetOperation DenseToSparseSetOperation CTCGreedyDecoder "
-        "CTCBeamSearchDecoder"),
+    _SETS: "SetSize DenseToDenseSetOperation DenseToSparseSetOperation CTCGreedyDecoder CTCBeamSearchDecoder",
     _STRINGS: (
         "StringJoin StringSplit* StringLower StringUpper StringLength StringStrip StringFormat StringNGrams "
         "StringToNumber StringToHashBucket RegexReplace RegexFullMatch StaticRegexReplace StaticRegexFullMatch Substr "
@@ -65,7 +63,7 @@ _BY_REASON: dict[str, str] = {
         "BesselJ0 BesselJ1 BesselY0 BesselY1 BesselK0 BesselK0e BesselK1 BesselK1e NextAfter"),
     _CUDA: (
         "CudnnRNN* NcclAllReduce NcclReduce NcclBroadcast CollectiveReduce* CollectiveGather* CollectiveBcast* TPU* "
-        "XlaLaunch XlaCallModule"),
+        "XlaLaunch XlaCallModule GenerateBoundingBoxProposals"),
     _INTEGERS: (
         "Quantized* Quantize QuantizeV2 Dequantize Requantize* RequantizationRange* QuantizeDownAndShrinkRange "
         "UniformQuantize* UniformDequantize UniformRequantize"),
