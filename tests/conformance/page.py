@@ -93,8 +93,8 @@ def page(converted: Mapping[str, nodes.Converted]) -> str:
         "What the figures don't say:",
         "",
         f"- castiron: {pinned} of the passing cases feed shapes, axes or the like that it must know when it compiles;",
-        "  they are given then (`--set`, `--input`), as a user does it. Elements of lists are inputs of their own. Narrow",
-        "  floats and integers are fed and compared in the next type that numpy has.",
+        "  they are given then (`--set`, `--input`), as a user does it. Elements of lists are inputs of their own.",
+        "  Narrow floats and integers are fed and compared in the next type that numpy has.",
         "- onnxruntime: models of a format that it doesn't know yet are given to it as older ones. Of the operators'",
         f"  versions {KNOWN + 1} to {newest}, which it says that it doesn't know, {len(late)} cases are; it passes "
         f"{len(late - engines['onnxruntime'][1].keys())} of these. It runs",
