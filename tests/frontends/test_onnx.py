@@ -253,6 +253,50 @@ def test_resizing_free_dimensions_gives_what_fixed_ones_give(write, attributes, 
         np.testing.assert_allclose(run(free, **feeds)[0], run(fixed, **feeds)[0], atol=1e-5)
 
 
+def test_lists_are_fed_and_fetched_element_by_element(write):
+    each = helper.make_graph([helper.make_node("Add", ["e", "x"], ["d"])], "each",
+                             [info("e", "n"), info("x", 1)], [info("d", "n")])
+    element = helper.make_tensor_type_proto(FLOAT, ["n"])
+    listed = helper.make_value_info("list", helper.make_sequence_type_proto(element))
+    given = helper.make_value_info("x", helper.make_optional_type_proto(helper.make_tensor_type_proto(FLOAT, [1])))
+    nodes = [helper.make_node("OptionalGetElement", ["x"], ["v"]),
+             helper.make_node("SequenceMap", ["list", "v"], ["y"], body=each),
+             helper.make_node("OptionalHasElement", ["x"], ["has"])]
+    output = helper.make_value_info("y", helper.make_sequence_type_proto(element))
+    path = write(model(nodes, [listed, given], [output, info("has", type=TensorProto.BOOL)]))
+    with pytest.raises(ModelError, match=r"tensors are in the list 'list'.*--input list\.0=f32"):
+        load(path)
+    graph = load(path, inputs={"list.0": TensorType(DType.F32, (2,)), "list.1": TensorType(DType.F32, (3,))})
+    assert list(graph.inputs) == ["list.0", "list.1", "x"]
+    assert list(graph.outputs) == ["y.0", "y.1", "has"]
+    feeds = {"list.0": np.array([1, 2], "f4"), "list.1": np.array([3, 4, 5], "f4"), "x": np.array([10], "f4")}
+    first, second, has = run(graph, **feeds)
+    assert (first.tolist(), second.tolist(), has) == ([11, 12], [13, 14, 15], True)
+
+
+def sparse(indices, dims, values=(5.0, 7.0)):
+    source = model([helper.make_node("Add", ["x", "s"], ["y"])], [info("x", 2, 3)], [info("y", 2, 3)])
+    source.graph.sparse_initializer.append(helper.make_sparse_tensor(
+        tensor("s", np.array(values, np.float32)), tensor("places", np.array(indices, np.int64)), dims))
+    return source
+
+
+@pytest.mark.parametrize("indices", [[1, 5], [[0, 1], [1, 2]]])
+def test_sparse_constants_are_made_dense(write, indices):
+    x = np.zeros((2, 3), np.float32)
+    np.testing.assert_array_equal(run(load(write(sparse(indices, [2, 3]))), x=x)[0], [[0, 5, 0], [0, 0, 7]])
+
+
+@pytest.mark.parametrize("source, why", [
+    (sparse([1, 6], [2, 3]), "indices that don't fit"), (sparse([1, -1], [2, 3]), "indices that don't fit"),
+    (sparse([1], [2, 3]), "indices that don't fit"), (sparse([[0, 1], [1, 3]], [2, 3]), "outside its shape"),
+    (sparse([1, 2], [1 << 40, 1 << 20]), "has the shape"), (sparse([1, 2], [-2, 3]), "has the shape"),
+])
+def test_sparse_constants_that_are_refused(write, source, why):
+    with pytest.raises(ModelError, match=why):
+        load(write(source))
+
+
 def test_everything_unsupported_is_listed(write):
     nodes = [helper.make_node("Foo", ["x"], ["a"], name="one"), helper.make_node("Foo", ["a"], ["b"]),
              helper.make_node("Bar", ["b"], ["y"], domain="com.example"),

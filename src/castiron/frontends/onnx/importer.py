@@ -209,6 +209,8 @@ class Importer(Nesting):
             return self._applied(node, operands, scope)
         except Faulty as fault:
             return Missing(node, causes=fault.causes)
+        except MemoryError:
+            return Missing(node, "needs more memory than there is")
         except (CastironError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             advice = FIX if isinstance(error, ShapeError) and _mentions_free(str(error), operands) else ""
             return Missing(node, f"{str(error) or type(error).__name__}{advice}")
