@@ -205,6 +205,15 @@ def test_trees_give_what_onnx_runtime_gives(source, tmp_path):
             np.testing.assert_array_equal(value, got[name][start:end])
 
 
+def test_trees_with_common_nodes_are_refused(tmp_path):
+    model = newer().model()
+    (roots,) = (a for a in model.graph.node[0].attribute if a.name == "tree_roots")
+    roots.ints[1] = roots.ints[0]
+    (path := tmp_path / "trees.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="nodes in common"):
+        frontends.load(path)
+
+
 def damaged(**changes):
     nodes, leaves = trees(np.random.default_rng(0), MODES[:1], count=1, depth=2)
     attributes = nodes | weights(np.random.default_rng(0), leaves, "target", [0]) | {"n_targets": 1}

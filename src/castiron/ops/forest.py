@@ -78,7 +78,7 @@ class Forest:
         return level
 
     def trees(self) -> np.ndarray:
-        """For each node the number of a tree that it belongs to, -1 for none."""
+        """For each node the number of the tree that it belongs to, -1 for none; ModelError if it belongs to several."""
         tree = np.full(len(self.features), -1, np.int64)
         inner = self.roots >= 0
         front = self.roots[inner]
@@ -89,6 +89,11 @@ class Forest:
             new = (reached >= 0) & (tree[np.maximum(reached, 0)] < 0)
             tree[reached[new]] = owners[new]
             front = np.unique(reached[new])
+        parents = np.flatnonzero(tree >= 0)
+        below = self.children[parents]
+        strange = (below >= 0) & (tree[np.maximum(below, 0)] != tree[parents, None])
+        if strange.any() or (tree[self.roots[inner]] != np.flatnonzero(inner)).any():
+            raise ModelError("two trees have nodes in common, which is not supported")
         return tree
 
 
