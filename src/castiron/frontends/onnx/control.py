@@ -86,6 +86,9 @@ def loop_(importer: Importer, node: SourceNode, operands: list[Result], scope: S
     if not stable:
         return _unrolled(importer, trips, going, initial, step)
     stacked = [v.type for v in _tensors(after[carried:])]
+    if stacked and not endless and isinstance(trips, int) and trips <= UNROLLED:
+        exact = _iterations(importer, trips, going, initial, step)
+        trips, endless = (trips, False) if exact is None else (exact, True)
     if stacked and trips is None and count is not None:
         trips = size_of(F.maximum(F.cast(count, dtype=DType.I64), 0), "trips")
     if stacked and (trips is None or (isinstance(trips, int) and trips > MANY)):
@@ -110,6 +113,16 @@ def loop_(importer: Importer, node: SourceNode, operands: list[Result], scope: S
         return results[start:]
     *rest, done = results[start:]
     return (*rest[:carried], *(extent(buffer, done, "iterations") for buffer in rest[carried:]))
+
+
+def _iterations(importer: Importer, trips: int, going: Value, values: Sequence[Result], step: Callable) -> int | None:
+    """How many iterations there are, None if that depends on what is fed."""
+    held, carried, i = known(going), len(values), 0
+    with importer.aside():
+        while held is not None and held and i < trips:
+            going, *values = step(constant(np.int64(i)), going, values)
+            values, held, i = values[:carried], known(going), i + 1
+    return None if held is None else i
 
 
 def _unrolled(importer: Importer, trips: Dim | None, going: Value, values: Sequence[Result],
