@@ -10,7 +10,8 @@ from castiron.errors import ShapeError
 from castiron.ir import Dim, Expr, Graph, Node, TensorType, Value, evaluate
 from castiron.ops import OPS
 
-#: A number in a small input must not make the process ask for all memory.
+#: A dimension that is measured is never larger: a number in a small input must not make the process ask for all
+#: memory.
 MOST_MEASURED = 1 << 33
 
 

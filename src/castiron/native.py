@@ -155,7 +155,10 @@ class Runner:
 
 
 def _bytes(buffer: Buffer, symbols: Mapping[str, int]) -> int:
-    return math.prod(_shape(buffer, symbols)) * buffer.type.dtype.itemsize
+    size = math.prod(_shape(buffer, symbols)) * buffer.type.dtype.itemsize
+    if buffer.stage and size > interp.MOST_MEASURED:
+        raise ShapeError(f"these inputs make a tensor {buffer.type!r} of {size} bytes")
+    return size
 
 
 def _shape(buffer: Buffer, symbols: Mapping[str, int]) -> tuple[int, ...]:

@@ -173,6 +173,14 @@ def loops_over_what_is_chosen(x, s):
             tf.cond(s > 0.5, lambda: chosen * 2, lambda: -chosen))
 
 
+@case(X)
+def choices_in_few_rounds(x):
+    """Each round has another size: rounds are written out."""
+    return (tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y + tf.reduce_sum(tf.boolean_mask(
+        x, x > y[0, 0]))), (0, x)), tf.map_fn(lambda i: tf.reduce_sum(tf.boolean_mask(x, x > tf.cast(i, tf.float32))),
+                                              tf.range(3), tf.float32))
+
+
 @case(X, versions=(2,))
 def lists_that_are_pushed(x):
     raw = tf.raw_ops

@@ -180,14 +180,33 @@ def _loop(trips: Value, index: Value, values: list[tuple[Value, Value, Value]], 
         return ()
     initial, carried, after = zip(*values, strict=True)
     own = (index, *carried)
-    inside = {v.node for v in own}
-    for node in ancestors(v.node for v in after):
-        if any(source in inside for source in sources(node)):
-            inside.add(node)
+    inside = _dependent(own, after)
     captured: dict[Value, Value] = {}
     body = _body("body", own, after, inside.__contains__, captured)
     return apply("loop", trips, *initial, *captured, body=_closed(body, captured), carried=len(carried),
                  checked=checked)
+
+
+def _dependent(own: Iterable[Value], values: Iterable[Value]) -> set[Node]:
+    """A body's own inputs, and the nodes on which values depend that depend on them."""
+    inside = {v.node for v in own}
+    for node in ancestors(v.node for v in values):
+        if any(source in inside for source in sources(node)):
+            inside.add(node)
+    return inside
+
+
+def check_sizes(own: Iterable[Value], values: Iterable[Value]) -> None:
+    """Raise ShapeError if a body that gives values decides about sizes by its own inputs."""
+    inside = _dependent(own, values)
+    for node in inside:
+        _check_sizes(node, inside.__contains__)
+
+
+def _check_sizes(node: Node, is_inside: Callable[[Node], bool]) -> None:
+    if any(is_inside(source) for source in sources(node)[len(node.inputs):]):
+        raise ShapeError(f"data decide the size of {node.types[0]!r} anew each time that the body of a loop or branch "
+                         "runs")
 
 
 def _replaced(values: Sequence[Value], by: dict[Value, Value]) -> tuple[Value, ...]:
@@ -222,9 +241,7 @@ def _body(name: str, own: Sequence[Value], outputs: Sequence[Value], is_inside: 
         return captured.setdefault(value, placeholder(f"x{len(captured)}", value.type))
 
     for node in filter(is_inside, ancestors(v.node for v in outputs)):
-        if any(is_inside(source) for source in sources(node)[len(node.inputs):]):
-            raise ShapeError(f"data decide the size of {node.types[0]!r} anew each time that a loop's or branch's body "
-                             "runs")
+        _check_sizes(node, is_inside)
         inner = replace(node, inputs=tuple(map(reached, node.inputs))) if node.inputs else node
         new.update(zip(node.results, inner.results, strict=True))
     return Graph(name, named(own), {str(k): reached(v) for k, v in enumerate(outputs)})

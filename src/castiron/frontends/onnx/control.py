@@ -17,7 +17,7 @@ from castiron.frontends.results import Result
 from castiron.ir import Dim, DType, TensorType, Value, constant, placeholder
 from castiron.ops import F
 from castiron.ops.base import normalize_axis
-from castiron.ops.loop import conditional, loop
+from castiron.ops.loop import check_sizes, conditional, loop
 from castiron.ops.sizes import extent, size_of
 from castiron.ops.symbolic import known
 
@@ -68,9 +68,10 @@ def loop_(importer: Importer, node: SourceNode, operands: list[Result], scope: S
 
     trips = None if count is None else known(count)
     trips = None if trips is None else trips.item()
+    probe, probes = _probe(), _probes(initial)
     with importer.aside():
         try:
-            again, *after = step(*_probe(), _probes(initial))
+            again, *after = step(*probe, probes)
             stable = all(isinstance(v, Value) and v.type == old.type
                          for v, old in zip(after[:carried], initial, strict=True))
         except (ShapeError, AttributeError):
@@ -79,6 +80,13 @@ def loop_(importer: Importer, node: SourceNode, operands: list[Result], scope: S
             if not isinstance(trips, int) or trips > UNROLLED:
                 raise
             stable, again, after = False, None, []
+    if stable:
+        try:
+            check_sizes([*probe, *(v for v in probes if isinstance(v, Value))], [again, *after])
+        except ShapeError:
+            if not isinstance(trips, int) or trips > UNROLLED:
+                raise
+            stable = False
     endless = again is not None and _holds(again) and _holds(going)
     if not stable and count is not None and trips is None:
         raise ModelError("the values that the loop carries change their shapes, and how often it runs depends on what "

@@ -19,7 +19,7 @@ from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.tensorflow.trips import Trips, always, counted, terms, trips
 from castiron.ir import Dim, DType, Value, placeholder
 from castiron.ops import F, apply
-from castiron.ops.loop import loop
+from castiron.ops.loop import check_sizes, loop
 from castiron.ops.sizes import size_of
 from castiron.ops.symbolic import known
 
@@ -66,6 +66,9 @@ class Loop:
                       not isinstance(start[k], Missing)]
             if isinstance(trial.test, Missing):
                 return [Missing(self.node, causes=(trial.test,))] * self.count
+            carried = (a for k, a in enumerate(trial.arguments) if k not in self.fixed)
+            check_sizes((v for argument in carried for v in parts(argument)),
+                        (v for result in (trial.test, *trial.results) for v in parts(result)))
             if not faults or any(f.first.unsupported for f in faults):
                 return self._rolled(trial)
             error = None

@@ -184,7 +184,7 @@ const maxElements = 1 << 45
 
 // mostMeasured bounds the bytes of a tensor whose size data decide: a number in a small input must not
 // make the process ask for all memory.
-const mostMeasured = 1 << 35
+const mostMeasured = 1 << 33
 
 func validShape(shape []int64) bool {
 	for _, d := range shape {
