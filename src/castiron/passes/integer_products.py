@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from castiron.ir import DType, Graph, Node, Value, constant
-from castiron.ops import F
+from castiron.ops import F, apply
 from castiron.ops.integer import BYTES, packing
 from castiron.passes.tiling import elements
 
@@ -47,8 +47,9 @@ def integer_product(node: Node, a: Value, w: Value, feedable: Collection[Value])
 def _centred_bytes(old: Value, new: Value, feedable: Collection[Value]) -> tuple[Value, Value] | None:
     """(x, zero) where a value is x - zero, computed in 32 bits from bytes and one byte. ``old`` is the value before
     rewriting."""
-    shape = new.type.shape
-    while new.node.op == "reshape" and old not in feedable:
+    moves = []
+    while new.node.op in ("reshape", "transpose") and old not in feedable:
+        moves.append(new.node)
         old, new = old.node.inputs[0], new.node.inputs[0]
     zero = None
     if new.node.op == "sub" and old not in feedable:
@@ -58,7 +59,9 @@ def _centred_bytes(old: Value, new: Value, feedable: Collection[Value]) -> tuple
         return None
     x = new.node.inputs[0]
     byte = _byte(*zero, x.type.dtype, feedable) if zero else constant(np.zeros((), x.type.dtype.numpy))
-    return None if byte is None else (x if x.type.shape == shape else F.reshape(x, shape=shape), byte)
+    for move in reversed(moves):
+        x = apply(move.op, x, **move.attrs)
+    return None if byte is None else (x, byte)
 
 
 def _byte(old: Value, new: Value, dtype: DType, feedable: Collection[Value]) -> Value | None:
