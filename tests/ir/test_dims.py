@@ -127,6 +127,16 @@ def test_equal_expressions_need_not_look_equal():
     assert N // 2 != (N + 1) // 2 and N // 3 != N // 4 and maximum(N - 1, 0) != N and N // 2 != 5
 
 
+def test_division_by_sums():
+    for quotient in (2, N, N + K, 3 * N * M - K, (N // 2) * K + 1):
+        for divisor in (N + M, 4 * N + 4 * M, N * M - K + 3, N // 2 + 1):
+            assert exact_div(quotient * divisor, divisor) == quotient
+            assert floor_div(quotient * divisor, divisor) == quotient
+    for dim, divisor in ((N + M, N + 1), (3 * N + 3, 2 * N + 2), (N * M + 1, N + M), (N, N + M)):
+        with pytest.raises(ShapeError, match="is not a multiple of"):
+            exact_div(dim, divisor)
+
+
 def test_division_by_zero_is_an_error():
     with pytest.raises(ShapeError, match="divided by zero"):
         N // 0
