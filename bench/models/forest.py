@@ -29,8 +29,8 @@ class Boosted(Recipe):
         x = rng.standard_normal((20_000, FEATURES)).astype(np.float32)
         y = x[:, 0] * x[:, 1] + np.sin(3 * x[:, 2]) + 0.3 * x[:, 3:10].sum(1) + 0.3 * rng.standard_normal(len(x))
         options = {"objective": "regression", "num_leaves": 2**self.depth - 1, "max_depth": self.depth,
-                   "learning_rate": 0.05, "min_data_in_leaf": 5, "seed": SEED, "deterministic": True, "force_row_wise": True,
-                   "verbose": -1}
+                   "learning_rate": 0.05, "min_data_in_leaf": 5, "seed": SEED, "deterministic": True,
+                   "force_row_wise": True, "verbose": -1}
         booster = lightgbm.train(options, lightgbm.Dataset(x, y), self.trees)
         folder.mkdir(parents=True)
         model = Model(self.name, folder, (FEATURES,))
