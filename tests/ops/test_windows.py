@@ -72,7 +72,7 @@ NETWORKS = {
     "small": lambda: residual(image(N, 6, 5, 1)),
     "line": lambda: residual(image(N, W, 2)),
     "volume": lambda: residual(image(N, 5, 6, 4, 2)),
-    "tiles": lambda: tiled(image(N, 29, 34, 32)),
+    "tiles": lambda: tiled(image(N, 27, 28, 32)),
     "free_tiles": lambda: tiled(image(N, H, W, 32)),
     "up": lambda: F.conv_transpose(conv(image(N, 5, 7, 3), 6, 3), weights(4, 4, 9, 6), dilations=(1, 1),
                                    strides=(2, 2), before=(1, 1), after=(1, 1)),

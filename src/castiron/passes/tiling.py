@@ -21,8 +21,8 @@ GAIN = 0.8
 #: Products of 16 lanes in the time in which so many bytes of weights are read.
 WEIGHT_BYTES = 24
 
-#: Weights larger than this may grow by transforming them to twice their size, others to four times.
-SMALL_WEIGHTS = 768 << 10
+#: Products of 16 lanes that a byte of transformed weights must save in an image, since it takes room besides.
+SAVED_BY_BYTE = 0.5
 
 #: Instructions to transform 16 channels of a tile there, and 16 columns back.
 TRANSFORMS = {2: (110, 70), 4: (330, 220)}
@@ -46,7 +46,8 @@ def winograd_tile(x: TensorType, w: Value, attrs: Mapping[str, Any]) -> int | No
     direct = (height * width + 4 * 16 / WEIGHT_BYTES) * 9 * channels * outputs / 16
     array = None
     for tile in sorted(costs, key=costs.__getitem__):
-        if costs[tile] <= GAIN * direct and _fits(tile, channels * outputs):
+        worth = SAVED_BY_BYTE * 4 * (tile + 2) ** 2 * channels * outputs
+        if costs[tile] <= GAIN * direct and direct - costs[tile] >= worth:
             array = elements(w) if array is None else array
             if _error(array, tile) <= MAX_ERROR:
                 return tile
@@ -59,11 +60,6 @@ def _cost(tile: int, height: int, width: int, channels: int, outputs: int) -> fl
     there, back = TRANSFORMS[tile]
     products = places * channels * outputs / 16
     return tiles * (products + (there * channels + back * outputs) / 16) + products * 4 * 16 / WEIGHT_BYTES
-
-
-def _fits(tile: int, pairs: int) -> bool:
-    """Whether the weights don't grow too much."""
-    return 9 * pairs * 4 <= SMALL_WEIGHTS or (tile + 2) ** 2 <= 2 * 9
 
 
 def elements(w: Value) -> np.ndarray:
