@@ -40,6 +40,14 @@ def test_what_is_rounded_to_sixteen_bits_is_compared_in_their_units(graph, forma
     assert (verify.tolerance_of(graph), verify.tolerance_of(rounded)) == (verify.TOLERANCE, tolerance)
 
 
+def test_what_is_rounded_to_bytes_is_compared_in_their_steps(graph):
+    [x], [y] = graph.inputs.values(), graph.outputs.values()
+    rounded = F.cast(F.round(F.mul(y, 20.0)), dtype=DType.I8)
+    goes_on = Graph("q", {"x": x}, {"y": F.mul(F.cast(rounded, dtype=DType.F32), 0.05)})
+    tolerances = [verify.tolerance_of(g) for g in (goes_on, Graph("q", {"x": x}, {"y": rounded}))]
+    assert tolerances == [8 / 255, verify.TOLERANCE]
+
+
 def test_samples_cover_sizes_zeros_and_large_values(graph):
     arrays = [sample["x"] for sample in samples(graph)]
     assert {len(a) for a in arrays} >= {1, 3, 5}

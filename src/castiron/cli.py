@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
                        help="compare with the framework if it is installed (default), or with the interpreter")
     build.add_argument("--tolerance", type=float, metavar="T",
                        help="largest difference from the source, relative to the output (default: "
-                            f"{verify.TOLERANCE}; in 16-bit floats {verify.HALF_UNITS} units of their last place)")
+                            f"{verify.TOLERANCE}; in 16-bit floats and bytes {verify.UNITS} of their steps)")
     build.add_argument("--zig", type=Path, metavar="FILE", help="a zig to use instead of the installed wheel's")
     build.add_argument("--go", type=Path, metavar="FILE", help="a go to use instead of the installed wheel's")
     build.set_defaults(run=_build)

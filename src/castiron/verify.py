@@ -16,7 +16,7 @@ import numpy as np
 from castiron import interp, oracle, strings
 from castiron.errors import ShapeError, VerifyError
 from castiron.frontends import WHOLE, Selection
-from castiron.ir import Graph, Node
+from castiron.ir import DType, Graph, Node
 from castiron.ops.narrow import FORMATS
 from castiron.samples import Arrays, samples
 from castiron.toolchain import cache
@@ -24,9 +24,9 @@ from castiron.toolchain import cache
 #: Largest |compiled - source| / max(1, largest |source| of the output) that a build accepts.
 TOLERANCE = 1e-4
 
-#: The same in units of the last place, of a model that rounds to floats of 16 bits: sums that differ in their last bit
-#: are rounded to neighbours.
-HALF_UNITS = 8
+#: The same in units of what a model rounds its values to, 16-bit floats or bytes: sums that differ in their last bit are
+#: rounded to neighbours.
+UNITS = 8
 
 #: Seconds that the framework may take.
 TIME_LIMIT = 600
@@ -164,10 +164,19 @@ def _short(said: str) -> str:
 
 
 def tolerance_of(graph: Graph) -> float:
-    """What a build accepts of a model unless it is told: ``TOLERANCE``, or HALF_UNITS of the 16-bit floats that the
-    model rounds to."""
-    units = {node.attrs["format"] for node in _all_nodes(graph) if node.op == "round_to"}.intersection(("f16", "bf16"))
-    return max((HALF_UNITS * 2.0 ** (1 - FORMATS[name].precision) for name in units), default=TOLERANCE)
+    """What a build accepts of a model unless it is told: ``TOLERANCE``, or UNITS of what the model rounds its values
+    to, since one that lies between two may fall to either: 16-bit floats, or bytes that it goes on to compute with."""
+    nodes = list(_all_nodes(graph))
+    units = {node.attrs["format"] for node in nodes if node.op == "round_to"}.intersection(("f16", "bf16"))
+    steps = [2.0 ** (1 - FORMATS[name].precision) for name in units]
+    if any(_is_byte(node) and node.inputs[0].type.dtype.is_float and graph.users.get(node.results[0]) for node in nodes
+           if node.op == "cast" and node.inputs[0].constant is None):
+        steps.append(1 / 255)
+    return max((UNITS * step for step in steps), default=TOLERANCE)
+
+
+def _is_byte(node: Node) -> bool:
+    return node.types[0].dtype in (DType.I8, DType.U8)
 
 
 def _all_nodes(graph: Graph) -> Iterator[Node]:
