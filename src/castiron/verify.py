@@ -24,8 +24,8 @@ from castiron.toolchain import cache
 #: Largest |compiled - source| / max(1, largest |source| of the output) that a build accepts.
 TOLERANCE = 1e-4
 
-#: The same in units of what a model rounds its values to, 16-bit floats or bytes: sums that differ in their last bit are
-#: rounded to neighbours.
+#: The same in units of what a model rounds its values to, 16-bit floats or bytes: sums that differ in their last bit
+#: are rounded to neighbours.
 UNITS = 8
 
 #: Seconds that the framework may take.

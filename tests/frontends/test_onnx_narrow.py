@@ -67,7 +67,8 @@ EXACT = {
                        {**_LINEAR, "b": _B, "zb": np.int8(5)}),
     "qlinear_conv": ([node("QLinearConv", "x sa za w sw zw sy zy bias", group=2, pads=[1, 1, 1, 1])], {"x": _X},
                      {"y": TensorProto.UINT8},
-                     {**_LINEAR, "w": _W, "sw": np.linspace(0.01, 0.05, 6, dtype=np.float32), "zw": np.zeros(6, np.int8),
+                     {**_LINEAR, "w": _W,
+                      "sw": np.linspace(0.01, 0.05, 6, dtype=np.float32), "zw": np.zeros(6, np.int8),
                       "bias": integers(np.int16, 6).astype(np.int32)}),
     "four_bits": ([node("DequantizeLinear", "w s z", "d", axis=0, block_size=5), node("MatMul", "x d", "y")],
                   {"x": np.eye(20, dtype=np.float32)}, {"y": TensorProto.FLOAT},
@@ -106,7 +107,8 @@ def results():
         feeds, outputs = CASES[name][1:3]
         own = {k: x.astype(graphs[name].inputs[k].type.dtype.numpy) for k, x in feeds.items()}
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-        found[name] = compiled.runner(name, level)(own), dict(zip(outputs, session.run(list(outputs), feeds), strict=True))
+        theirs = dict(zip(outputs, session.run(list(outputs), feeds), strict=True))
+        found[name] = compiled.runner(name, level)(own), theirs
     return found
 
 
