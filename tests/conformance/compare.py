@@ -77,7 +77,16 @@ def _emx_onnx_cgen(model, inputs: Sequence) -> Sequence:
             return known[key]
 
         jinja2.Environment.compile = compiled_once
-    return prepare(model).run(list(inputs))
+    try:
+        return prepare(model).run(list(inputs))
+    except RuntimeError as error:  # types that the system's compiler doesn't know
+        if "C compilation failed" not in str(error) or "CC" in os.environ:
+            raise
+    os.environ["CC"] = f"{sys.executable} -m ziglang cc -fno-sanitize=all"
+    try:
+        return prepare(model).run(list(inputs))
+    finally:
+        del os.environ["CC"]
 
 
 #: By the name of its package, how an engine computes the outputs of a model.
@@ -172,7 +181,8 @@ def _examined(engine: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
             answer = next((line for line in worker.stdout if line.startswith(f"{left[0]}: ")), None)
             late.cancel()
             if answer is None:
-                yield left.pop(0), f"ends the process ({worker.wait()})"
+                ended = worker.wait()
+                yield left.pop(0), f"takes more than {SECONDS} s" if ended == -9 else f"ends the process ({ended})"
                 break
             yield left.pop(0), answer.split(": ", 1)[1].strip()
         worker.kill()

@@ -99,8 +99,8 @@ def page(converted: Mapping[str, nodes.Converted]) -> str:
         f"  versions {KNOWN + 1} to {newest}, which it says that it doesn't know, {len(late)} cases are; it passes "
         f"{len(late - engines['onnxruntime'][1].keys())} of these. It runs",
         "  few operators of versions before 7. Its StringNormalizer needs a locale that wasn't there.",
-        "- emx-onnx-cgen: through its own ONNX backend, which compiles its C with the system's compiler and knows the",
-        "  inputs when it compiles.",
+        "- emx-onnx-cgen: through its own ONNX backend, which knows the inputs when it compiles; its C through gcc 12,",
+        "  and through clang where gcc doesn't know a type. The libraries that its ImageDecoder calls weren't there.",
         "- The lists with each case's reason are `tests/conformance/refused.txt` and `tests/conformance/others/`;",
         "  `tests/conformance/compare.py` makes the latter anew.",
         "",
