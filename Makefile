@@ -15,7 +15,7 @@ test: .venv/test.stamp
 	@command -v qemu-aarch64-static qemu-aarch64 >/dev/null || \
 		echo "qemu-aarch64 is missing, so nothing is run on arm64: install qemu-user-static to have it tested"
 	$(BIN)/ruff check --no-cache
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m bench
