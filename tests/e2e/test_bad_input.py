@@ -38,7 +38,7 @@ def test_rows(predictor, tmp_path, text, words):
     (np.zeros((3, 9), np.float32), ["[3,9]", "10"]),
     (np.zeros(10, np.float32), ["[10]"]),
     (np.zeros((2, 10), np.complex64), ["c8"]),
-    (np.array([["a"] * 10]), ["<U1"]),
+    (np.array([["a"] * 10]), ["string", "float32"]),
 ])
 def test_arrays(predictor, tmp_path, array, words):
     np.save(tmp_path / "x.npy", array)

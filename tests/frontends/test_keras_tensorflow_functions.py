@@ -157,9 +157,7 @@ def test_compiled(model):
     graph, expected = model
     code = compiled.Compiled({"functions": graph}, levels=[LEVEL])
     actual = code.runner("functions", LEVEL)(INPUTS)
-    # Compiled code has floats of 32 bits.
-    narrow = [(what, e.astype(np.float32) if e.dtype == np.float64 else e) for what, e in expected]
-    compare([actual[name] for name in graph.outputs], narrow)
+    compare([actual[name] for name in graph.outputs], expected)
 
 
 def test_functions_are_those_of_tensorflow():

@@ -128,7 +128,7 @@ def test_tables_of_integers(exported, graphs, compiled):
 
 
 def test_what_is_refused(exported):
-    with pytest.raises(ModelError, match="tables of strings are not supported"):
+    with pytest.raises(ModelError, match="looking up strings that are made of numbers is not supported"):
         savedmodel.load(exported, signature="text")
     with pytest.raises(ModelError, match=r"'buffer', f32\[4,3\], is assigned .*must keep its shape.*--input"):
         savedmodel.load(exported, signature="stream")

@@ -10,7 +10,7 @@ from castiron.frontends.results import Result, Results, Table
 from castiron.frontends.tensorflow.handlers import Context, Scope, handles
 from castiron.frontends.tensorflow.nodes import SourceNode
 from castiron.frontends.text import Text
-from castiron.ir import constant
+from castiron.ir import Value, constant
 
 #: What fills a table: the table, its keys, their values.
 FILLS = frozenset({"LookupTableImport", "LookupTableImportV2", "InitializeTable", "InitializeTableV2"})
@@ -32,6 +32,8 @@ def _fill(context: Context, node: SourceNode, operands: list[Result], scope: Sco
 @handles("LookupTableFind", "LookupTableFindV2")
 def _find(context: Context, node: SourceNode, operands: list[Result], scope: Scope) -> Results:
     table, x, default = operands
+    if not isinstance(x, Value | Text):
+        raise ModelError("looking up strings that are made of numbers is not supported")
     keys, values = _contents(context, table)
     if keys.ndim != 1 or keys.dtype.kind not in "iuO" or values.shape[:1] != keys.shape:
         raise ModelError(f"a table from {keys.dtype}{list(keys.shape)} to {values.dtype}{list(values.shape)}")
