@@ -16,13 +16,8 @@ _LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_
 _LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
-class GuardedLibrary:
-    """A library whose callers' memory ends at the end of a page, or with ``low`` begins at the beginning of one.
-    It is never freed."""
-
-    def __init__(self, library: Library, low: bool):
-        self._library, self._low = library, low
-        self.call, self.address = library.call, library.address
+class OwnMemory:
+    """What hands out memory to a library's callers, each piece one that ``_memory`` makes."""
 
     def allocate(self, size: int, fill: int | None = None) -> np.ndarray:
         memory = self._memory(align(size))[:size]
@@ -33,6 +28,15 @@ class GuardedLibrary:
         memory = self._memory(array.nbytes).view(array.dtype).reshape(array.shape)
         memory[...] = array
         return memory
+
+
+class GuardedLibrary(OwnMemory):
+    """A library whose callers' memory ends at the end of a page, or with ``low`` begins at the beginning of one.
+    It is never freed."""
+
+    def __init__(self, library: Library, low: bool):
+        self._library, self._low = library, low
+        self.call, self.address = library.call, library.address
 
     def _memory(self, size: int) -> np.ndarray:
         page = mmap.PAGESIZE

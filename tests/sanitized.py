@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 import castiron
-from castiron.native import ALIGNMENT, align
+from castiron.native import ALIGNMENT
 from castiron.targets import Level
 from castiron.toolchain import Tools, zig
+from guarded import OwnMemory
 
 KERNELS = Path(castiron.__file__).parent / "kernels"
 
@@ -42,7 +43,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
                           text=True)
 
 
-class SanitizedLibrary:
+class SanitizedLibrary(OwnMemory):
     """As ``native.Library``. Each piece of memory is a block of its own between poisoned ones, never freed."""
 
     def __init__(self, source: str, entries: Sequence[str], tools: Tools, level: Level):
@@ -58,16 +59,6 @@ class SanitizedLibrary:
         self._call.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] * 2
         self._memalign = ctypes.CDLL(None).memalign
         self._memalign.argtypes, self._memalign.restype = [ctypes.c_size_t] * 2, ctypes.c_void_p
-
-    def allocate(self, size: int, fill: int | None = None) -> np.ndarray:
-        memory = self._memory(align(size))[:size]
-        memory[:] = 0xFF if fill is None else fill
-        return memory
-
-    def place(self, array: np.ndarray) -> np.ndarray:
-        memory = self._memory(array.nbytes).view(array.dtype).reshape(array.shape)
-        memory[...] = array
-        return memory
 
     def address(self, array: np.ndarray) -> int:
         return array.ctypes.data

@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import numpy as np
 
+from castiron import interp
 from castiron.ir import DType, Graph, Node, Value, constant
 from castiron.ops import F, apply
 from castiron.ops.integer import BYTES, packing
-from castiron.passes.tiling import elements
 
 #: What moves elements or changes only their type.
 _PLAIN = frozenset({"reshape", "cast"})
@@ -83,4 +83,4 @@ def _known(old: Value, new: Value, feedable: Collection[Value]) -> np.ndarray | 
     nodes = Graph("weights", {}, {"w": old}).nodes
     if any(node.op == "input" for node in nodes) or any(v in feedable for node in nodes for v in node.results):
         return None
-    return elements(new)
+    return interp.elements(new)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from castiron import interp
-from castiron.ir import Graph, TensorType, Value, evaluate
+from castiron.ir import TensorType, Value, evaluate
 from castiron.ops.convolution import Conv
 from castiron.ops.winograd import POINTS, transforms
 
@@ -48,7 +48,7 @@ def winograd_tile(x: TensorType, w: Value, attrs: Mapping[str, Any]) -> int | No
     for tile in sorted(costs, key=costs.__getitem__):
         worth = SAVED_BY_BYTE * 4 * (tile + 2) ** 2 * channels * outputs
         if costs[tile] <= GAIN * direct and direct - costs[tile] >= worth:
-            array = elements(w) if array is None else array
+            array = interp.elements(w) if array is None else array
             if _error(array, tile) <= MAX_ERROR:
                 return tile
     return None
@@ -60,11 +60,6 @@ def _cost(tile: int, height: int, width: int, channels: int, outputs: int) -> fl
     there, back = TRANSFORMS[tile]
     products = places * channels * outputs / 16
     return tiles * (products + (there * channels + back * outputs) / 16) + products * 4 * 16 / WEIGHT_BYTES
-
-
-def elements(w: Value) -> np.ndarray:
-    """What is computed from constants alone."""
-    return w.constant if w.constant is not None else interp.run(Graph("weights", {}, {"w": w}), {}, [w])[0]
 
 
 def _error(w: np.ndarray, tile: int) -> float:

@@ -9,9 +9,9 @@ import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from onnxmltools.convert.common.data_types import FloatTensorType
 from sklearn.datasets import make_classification
+from written import graphs_of
 from xgboost import XGBClassifier, XGBRegressor
 
-from castiron import frontends
 from compiled import NATIVE, Compiled
 
 COLUMNS = 6
@@ -51,12 +51,7 @@ def fitted(name: str) -> tuple[object, bytes]:
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
-    folder, found = tmp_path_factory.mktemp("boosting"), {}
-    for name in CASES:
-        path = folder / f"{name}.onnx"
-        path.write_bytes(fitted(name)[1])
-        found[name] = frontends.load(path)
-    return found
+    return graphs_of(tmp_path_factory.mktemp("boosting"), CASES, lambda name: fitted(name)[1])
 
 
 @pytest.fixture(scope="module")

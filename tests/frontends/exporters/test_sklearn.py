@@ -53,6 +53,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from written import graphs_of
 
 from castiron import frontends
 from castiron.errors import UnsupportedOp
@@ -167,13 +168,7 @@ def fitted(name: str) -> tuple[object, bytes]:
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sklearn")
-    found = {}
-    for name in CASES:
-        path = folder / f"{name}.onnx"
-        path.write_bytes(fitted(name)[1])
-        found[name] = frontends.load(path)
-    return found
+    return graphs_of(tmp_path_factory.mktemp("sklearn"), CASES, lambda name: fitted(name)[1])
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ _BY_REASON: dict[str, str] = {
         "LookupTableExport* LookupTableInsert* LookupTableRemove* MutableDenseHashTable* InitializeTableFromTextFile* "
         "AnonymousHashTable AnonymousMutableHashTable*"),
     "samples images at computed places; leave augmentation out of the export": "ImageProjectiveTransformV*",
-    "reinterprets bits, which castiron's element types don't keep": "Bitcast",
+    "reinterprets bits, of which 16-bit floats have others inside": "Bitcast",
 }
 
 
