@@ -47,8 +47,12 @@ INLINE struct epilogue epilogue_at(const struct epilogue *e, int64_t row, int64_
 #define GEMM_PANELS 1
 #define GEMM_STRIP_SUMS 2
 #endif
+#define GEMM_STREAMS 4       /* the most panels that a single row reads side by side */
 #define GEMM_TILE_VECTORS 24 /* no tile above is larger */
 #define GEMM_STRIP_VECTORS (GEMM_STRIP_SUMS > 4 ? GEMM_STRIP_SUMS : 4)
+
+/* It takes so many tiles working on the same panels to fetch the next ones meanwhile. */
+#define GEMM_AHEAD 3
 
 #define GEMM_WAYS(n) ((n) <= 32 ? 4 : (n) <= 64 ? 2 : 1)
 
@@ -72,9 +76,10 @@ INLINE struct gemm_split gemm_split(int64_t total, int64_t most) {
 #define GEMM_IN_ORDER(x) (void)0
 #endif
 
-/* tile[row][panel] of a tile with constant rows and panels. */
+/* tile[row][panel] of a tile with constant rows and panels. With each step along k a cache line is fetched that a later
+ * tile reads: the one at `ahead`, then those `pace` floats further. */
 INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const float *a, int64_t lda,
-                           const float *b, int64_t ways, f32x16 *tile) {
+                           const float *b, int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
     for (int64_t way = 0; way < ways; way++) {
         f32x16 sum[GEMM_ROWS][GEMM_PANELS];
 #pragma clang loop unroll(full)
@@ -82,7 +87,8 @@ INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const fl
 #pragma clang loop unroll(full)
             for (int j = 0; j < panels; j++) sum[i][j] = v_splat(0.0f);
 #pragma clang loop unroll(disable)
-        for (int64_t p = way; p < k; p += ways) {
+        for (int64_t p = way; p < k; p += ways, ahead += pace) {
+            __builtin_prefetch(ahead);
             f32x16 column[GEMM_PANELS];
 #pragma clang loop unroll(full)
             for (int j = 0; j < panels; j++) column[j] = *(const f32x16 *)(b + (j * k + p) * LANES);
@@ -141,7 +147,7 @@ INLINE void gemm_strip_body(const int panels, const int ways, int64_t k, const f
 #define GEMM_ACROSS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
 #define GEMM_TILES(T) \
     GEMM_ACROSS(T, 2) GEMM_ACROSS(T, 3) GEMM_ACROSS(T, 4) GEMM_ACROSS(T, 5) GEMM_ACROSS(T, 6)
-#define GEMM_STRIPS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(4, 1) T(5, 1) T(6, 1) T(7, 1) T(8, 1)
+#define GEMM_STRIPS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(2, 1) T(3, 1) T(4, 1)
 INLINE int64_t gemm_tile_panels(int64_t) { return 4; }
 #elif defined(__AVX2__) || defined(__aarch64__)
 #define GEMM_TILES(T) T(2, 1) T(2, 2) T(3, 1) T(4, 1) T(5, 1) T(6, 1)
@@ -155,8 +161,8 @@ INLINE int64_t gemm_tile_panels(int64_t) { return 1; }
 
 #define GEMM_TILE_KERNEL(rows, panels) \
     NOINLINE void gemm_tile_##rows##x##panels(int64_t k, const float *a, int64_t lda, const float *b, int64_t ways, \
-                                              f32x16 *tile) { \
-        gemm_tile_body(rows, panels, k, a, lda, b, ways, tile); \
+                                              const float *ahead, int64_t pace, f32x16 *tile) { \
+        gemm_tile_body(rows, panels, k, a, lda, b, ways, ahead, pace, tile); \
     }
 GEMM_TILES(GEMM_TILE_KERNEL)
 
@@ -166,8 +172,8 @@ GEMM_TILES(GEMM_TILE_KERNEL)
     }
 GEMM_STRIPS(GEMM_STRIP_KERNEL)
 
-NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
-                        int64_t ways, f32x16 *tile) {
+NOINLINE void gemm_tile_ahead(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
+                              int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
     if (rows == 1) {
         switch (panels * 8 + ways) {
 #define GEMM_STRIP_CASE(panels, ways) \
@@ -177,15 +183,22 @@ NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a,
     }
     switch (rows * 8 + panels) {
 #define GEMM_TILE_CASE(rows, panels) \
-    case rows * 8 + panels: gemm_tile_##rows##x##panels(k, a, lda, b, ways, tile); return;
+    case rows * 8 + panels: gemm_tile_##rows##x##panels(k, a, lda, b, ways, ahead, pace, tile); return;
         GEMM_TILES(GEMM_TILE_CASE)
     }
 }
 
-/* Panels worked on at once for so many rows: what registers hold. */
+INLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b, int64_t ways,
+                      f32x16 *tile) {
+    gemm_tile_ahead(rows, panels, k, a, lda, b, ways, b, ways * LANES, tile);
+}
+
+/* Panels worked on at once for so many rows: what registers hold, and for a single row what
+ * processors fetch ahead. */
 INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
     if (rows > 1) return gemm_tile_panels(rows);
-    return GEMM_STRIP_SUMS > ways ? GEMM_STRIP_SUMS / ways : 1;
+    int64_t held = GEMM_STRIP_SUMS > ways ? GEMM_STRIP_SUMS / ways : 1;
+    return held < GEMM_STREAMS ? held : GEMM_STREAMS;
 }
 
 /* Layers up to so many weights get code of their own for a single row when n and k are constants: a call and loop
@@ -223,11 +236,16 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
         struct gemm_split rows = gemm_split(m, GEMM_ROWS); \
         int64_t tallest = rows.size + (rows.longer > 0); \
         struct gemm_split panels = gemm_split((n + LANES - 1) / LANES, gemm_panels(tallest, ways)); \
+        /* To fetch what is read anyway is free. Behind the last panels there are often the next product's. */ \
+        int shared = panels.count > 1 && rows.count >= GEMM_AHEAD; \
+        int64_t pace = shared ? panels.size * LANES / rows.count : ways * LANES; \
         for (int64_t t = 0, panel = 0; t < panels.count; t++) { \
             int64_t across = panels.size + (t < panels.longer); \
+            const float *part = b + panel * LANES * k, *next = part + across * LANES * k; \
             for (int64_t u = 0, row = 0; u < rows.count; u++) { \
                 int64_t down = rows.size + (u < rows.longer); \
-                gemm_tile(down, across, k, a + row * lda, lda, b + panel * LANES * k, ways, tile); \
+                const float *ahead = shared ? next + u * pace * k : part; \
+                gemm_tile_ahead(down, across, k, a + row * lda, lda, part, ways, ahead, pace, tile); \
                 const f32x16 *sum = tile; \
                 for (int64_t end = row + down; row < end; row++) \
                     for (int64_t j = 0; j < across; j++) \
