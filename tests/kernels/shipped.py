@@ -15,11 +15,11 @@ HERE = Path(__file__).parent
 UNARY = (
     "abs", "floor", "ceil", "trunc", "round", "sqrt", "relu", "rsqrt", "exp", "exp2", "expm1", "sigmoid", "tanh",
     "sinh", "cosh", "log", "log2", "log10", "log1p", "softplus", "asinh", "acosh", "atanh", "erf", "erfc",
-    "sin", "cos", "tan", "asin", "acos", "atan",
+    "ndtr", "sin", "cos", "tan", "asin", "acos", "atan",
 )  # fmt: skip
 BINARY = ("max", "min", "copysign", "pow", "atan2", "fmod", "floormod")
 #: Functions that there are of doubles too.
-UNARY64 = tuple(name for name in UNARY if name not in ("relu", "exp2", "log2", "log10"))
+UNARY64 = tuple(name for name in UNARY if name not in ("relu", "exp2", "log2", "log10", "ndtr"))
 BINARY64 = tuple(name for name in BINARY if name != "copysign")
 DTYPES = ("f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
 ENTRIES = (

@@ -1,4 +1,4 @@
-/* erf64.h: the error function and its complement, of doubles. */
+/* erf64.h: the functions of erf.h, of doubles. */
 #ifndef CASTIRON_ERF64_H
 #define CASTIRON_ERF64_H
 
@@ -40,5 +40,7 @@ FUNCTION64 v_erfc(f64x16 x) {
     f64x16 tail = v_erfc_above(v_between(v_abs(x), 0.0, 27.3));
     return v_select(x < 0.5, 1.0 - v_erf(x), v_select(x == x, tail, x));
 }
+
+INLINE f64x16 v_ndtr(f64x16 x) { return 0.5 * v_erfc(x * -0x1.6a09e667f3bcdp-1); }
 
 #endif

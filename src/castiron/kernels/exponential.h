@@ -13,14 +13,18 @@
 /* Adding this to |t| < 2^22 rounds t to an integer, which is then in the sum's low bits. */
 #define V_ROUNDER 0x1.8p23f
 
-/* n = x / ln2 rounded; returns e^r - 1. |x| < 2^21. expm1(r) = r + r^2 q(r), relative error 2^-28. */
-INLINE f32x16 v_exp_reduced(f32x16 x, i32x16 *n) {
+/* n = x / ln2 rounded; returns x - n ln2. |x| < 2^21. */
+INLINE f32x16 v_exp_remainder(f32x16 x, i32x16 *n) {
     f32x16 rounder = v_splat(V_ROUNDER);
     f32x16 shifted = v_fma(x, v_splat(0x1.715476p+0f), rounder);
     f32x16 k = shifted - rounder;
     *n = (i32x16)shifted - (i32x16)rounder;
     f32x16 r = v_fma(k, v_splat(-0x1.63p-1f), x);
-    r = v_fma(k, v_splat(0x1.bd0106p-13f), r);
+    return v_fma(k, v_splat(0x1.bd0106p-13f), r);
+}
+
+/* e^r - 1 for |r| <= ln2/2: r + r^2 q(r), relative error 2^-28. */
+INLINE f32x16 v_exp_polynomial(f32x16 r) {
     f32x16 q = v_splat(0x1.a032c4p-13f);
     q = v_fma(q, r, v_splat(0x1.6d7348p-10f));
     q = v_fma(q, r, v_splat(0x1.11118ap-7f));
@@ -30,15 +34,24 @@ INLINE f32x16 v_exp_reduced(f32x16 x, i32x16 *n) {
     return v_fma(r * r, q, r);
 }
 
+/* n = x / ln2 rounded; returns e^r - 1. |x| < 2^21. */
+INLINE f32x16 v_exp_reduced(f32x16 x, i32x16 *n) {
+    return v_exp_polynomial(v_exp_remainder(x, n));
+}
+
 /* 2^n, -126 <= n <= 127. */
 INLINE f32x16 v_power_of_two(i32x16 n) { return (f32x16)((n + 127) << 23); }
 /* 2^n, -1022 <= n <= 1023. */
 INLINE f64x16 v_power_of_two(i64x16 n) { return (f64x16)((n + 1023) << 52); }
 
-/* x 2^n for -252 <= n <= 254: in two steps, so that a subnormal result is rounded once. */
+/* x 2^n for -252 <= n <= 254, rounded once where the result is subnormal: hence in two steps. */
 INLINE f32x16 v_scale(f32x16 x, i32x16 n) {
+#if defined(__AVX512F__)
+    return __builtin_ia32_scalefps512_mask(x, v_f32(n), x, (uint16_t)-1, 4); /* in the rounding mode that is set */
+#else
     i32x16 half = n >> 1;
     return x * v_power_of_two(half) * v_power_of_two(n - half);
+#endif
 }
 
 INLINE f32x16 v_exp(f32x16 x) {

@@ -25,7 +25,8 @@ _FLOAT = {
 
 #: Functions of elementary.h.
 _ELEMENTARY = ("exp", "expm1", "log", "log1p", "rsqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
-               "asinh", "acosh", "atanh", "tanh", "sigmoid", "softplus", "erf", "erfc", "pow", "atan2")
+               "asinh", "acosh", "atanh", "tanh", "sigmoid", "softplus", "erf", "erfc", "ndtr",
+               "pow", "atan2")
 _FLOAT |= {name: f"v_{name}({{0}})" for name in _ELEMENTARY} | {name: f"v_{name}({{0}}, {{1}})"
                                                                for name in ("pow", "atan2")}
 

@@ -168,7 +168,7 @@ class Silu(Activation):
 
 
 class Gelu(Activation):
-    """x/2 · erfc(-x/√2), or approximately x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))"""
+    """x · ndtr(x), or approximately x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))"""
 
     name = "gelu"
     tolerance: ClassVar[float] = 2e-6
@@ -184,11 +184,10 @@ class Gelu(Activation):
         return 0.5 * x * np.vectorize(math.erfc, otypes=[np.float64])(-x * math.sqrt(0.5))
 
     def lower(self, x: Value, *, approximate: bool) -> Value:
-        half = F.mul(x, 0.5)
-        if approximate:
-            cubic = F.add(x, F.mul(F.mul(F.square(x), x), 0.044715))
-            return F.mul(half, F.add(F.tanh(F.mul(cubic, math.sqrt(2 / math.pi))), 1.0))
-        return F.mul(half, F.erfc(F.mul(x, -math.sqrt(0.5))))
+        if not approximate:
+            return F.mul(x, F.ndtr(x))
+        cubic = F.add(x, F.mul(F.mul(F.square(x), x), 0.044715))
+        return F.mul(F.mul(x, 0.5), F.add(F.tanh(F.mul(cubic, math.sqrt(2 / math.pi))), 1.0))
 
 
 class HardSigmoid(Activation):

@@ -219,6 +219,11 @@ class Erfc(Unary):
     name, function = "erfc", _exactly(math.erfc)
 
 
+class Ndtr(Unary):
+    """The normal distribution's function, erfc(-x/√2)/2"""
+    name, function = "ndtr", _exactly(lambda x: 0.5 * math.erfc(-x * math.sqrt(0.5)))
+
+
 class Floor(Unary):
     """The largest integer that is not above x"""
     name, function = "floor", np.floor
