@@ -31,6 +31,7 @@ from castiron.ops.winograd import POINTS
 from castiron.program import ALIGNMENT, SCRATCH, Program, Step
 from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_results, row_shape
 from castiron.storage import body_nodes
+from castiron.strips import Strip
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
@@ -70,7 +71,8 @@ class _StepWriter:
     """Writes one step's function.
 
     By rows, ``t`` counts blocks, slab after slab if there are several, ``r`` is a block's first row and ``m`` the rows
-    that it has. ``places`` are the buffers that it uses, in the order of its operands ``p``.
+    that it has, unless others are named. The lines of a strip are found where all of its value would begin. ``places``
+    are the buffers that it uses, in the order of its operands ``p``.
     """
 
     w: Writer
@@ -79,15 +81,35 @@ class _StepWriter:
     places: dict[int, int] = field(default_factory=dict)
     #: The one of equal dimensions that stands for all.
     extents: dict[Expr, Expr] = field(default_factory=dict)
+    first: str = "r"
+    count: Extent = 1
 
     def write(self) -> None:
         w, step = self.w, self.step
         w.line("(void)p, (void)d;")
+        if step.strip:
+            w.line("struct window_lines strip = {0, 0};")
         with w.block("for (i64 t = begin; t < end; t++)"):
             if step.rows is not None:
                 self._block()
-            for node in step.nodes:
+            if step.strip:
+                self._strip(step.strip)
+            for node in step.nodes[len(step.strip.nodes) if step.strip else 0:]:
                 self._node(node)
+
+    def _strip(self, strip: Strip) -> None:
+        """Computes the lines that a block covers and the one before did not."""
+        w, inside = self.w, replace(self, step=replace(self.step, rows=strip.rows), first="first", count="lines")
+        bytes = mul(*map(self.extent, row_shape(strip.value.type, strip.rows)), strip.value.type.dtype.itemsize)
+        sizes = f"{strip.size}, {strip.count}, {strip.span}, {strip.stride}, {strip.before}"
+        w.line("const struct window_lines before = strip;")
+        w.line(f"strip = window_lines({sizes}, {self.first}, {self.count});")
+        w.line(f"char *kept = (char *){self.memory(SCRATCH)} + {self.step.scratch[strip.value]};")
+        w.line(f"char *const whole = kept - strip.first * {bytes};")
+        w.line("const i64 first = strip.first > before.end ? strip.first : before.end, lines = strip.end - first;")
+        w.line(f"window_keep(kept, (strip.first - before.first) * {bytes}, (first - strip.first) * {bytes});")
+        for node in strip.nodes:
+            inside._node(node)
 
     def _block(self) -> None:
         rows, block = self.extent(self.step.rows), self.step.block
@@ -98,6 +120,7 @@ class _StepWriter:
             self.w.line(f"const i64 r = t * {block};")
         if block > 1:
             self.w.line(f"const i64 m = {rows} - r < {block} ? {rows} - r : {block};")
+            self.count = "m"
 
     def _node(self, node: Node) -> None:
         if node.bodies:
@@ -185,7 +208,12 @@ class _StepWriter:
             return self._cut(value.node, by_rows, const)
         program, storage = self.program, self._storage(value)
         type, ctype = value.type, MEMORY[value.type.dtype.value]
-        if storage in self.step.scratch:
+        if self.step.strip and storage == self.step.strip.value:
+            base = f"({const}{ctype} *)whole"
+            if by_rows:
+                base = at(f"({base})", self._row_start(type))
+            padded = True
+        elif storage in self.step.scratch:
             base = f"({const}{ctype} *)((char *){self.memory(SCRATCH)} + {self.step.scratch[storage]})"
             padded = True
         else:
@@ -213,12 +241,12 @@ class _StepWriter:
 
     def _row_start(self, type: TensorType) -> Extent:
         rows = self.step.rows
-        return mul("r", self.extent(row_factor(type, rows)), *map(self.extent, row_shape(type, rows)))
+        return mul(self.first, self.extent(row_factor(type, rows)), *map(self.extent, row_shape(type, rows)))
 
     def _shape(self, type: TensorType, by_rows: bool) -> tuple[Extent, ...]:
         if not by_rows:
             return tuple(map(self.extent, type.shape))
-        count = mul("m" if self.step.block > 1 else 1, self.extent(row_factor(type, self.step.rows)))
+        count = mul(self.count, self.extent(row_factor(type, self.step.rows)))
         within = tuple(map(self.extent, row_shape(type, self.step.rows)))
         return (count, *(1,) * (type.rank - 1 - len(within)), *within)
 
@@ -276,7 +304,7 @@ def _windows(s: _StepWriter, node: Node, out: View, sizes: tuple[Dim, ...]) -> w
     d, rows = len(sizes), s.step.rows
     image, windows = (y, x) if node.op == "overlap_add" else (x, y)
     several = rows is not None and row_axes(y, rows)[0] > 1
-    first = mul("r", *map(s.extent, row_shape(y, rows)[:-1])) if several else 0
+    first = mul(s.first, *map(s.extent, row_shape(y, rows)[:-1])) if several else 0
     count = mul(*out.shape[:-1])
     return window.Windows(
         tuple(map(s.extent, image.shape[1:d + 1])), tuple(map(s.extent, windows.shape[1:d + 1])),

@@ -103,6 +103,7 @@ def _step(step: Step, entry: int, symbols: tuple[str, ...], program: Program) ->
     waits = [i for i, m in enumerate(program.measured) if m.symbol in step.waits]
     return (f"{{Entry: {entry}, Reads: {_ints(step.reads, 32)}, Writes: {_ints(step.writes, 32)}, "
             f"Rows: engine.Dim{_dim(rows, symbols)}, Block: {block}, TileNanos: {step.tile_nanos}"
+            + (", Strip: true" if step.strip else "")
             + (f", Waits: {_ints(waits, 32)}}}" if waits else "}"))
 
 

@@ -16,6 +16,7 @@ from castiron.kernels import contraction, integer, trees, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Measured, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
+from castiron.strips import Strip, lines, strip
 
 #: Rows that a step handles at a time: as many as keep its scratch in the second-level cache where a product
 #: uses its weights again for each row, else in the first-level cache.
@@ -43,6 +44,9 @@ MIN_SHARED_NANOS = 4e5
 LOOP_ROWS = 12
 LOOP_SCRATCH_BYTES = 4 << 20
 
+#: Bytes of an image from which windows on it are worth a strip: less stays in the second-level cache anyway.
+STRIP_BYTES = 512 << 10
+
 #: Tiles of a line of results where its length is free.
 TYPICAL_TILES = 8
 
@@ -54,11 +58,26 @@ def plan(graph: Graph, weights: Weights) -> Program:
 
 @dataclass
 class _Group:
-    """Nodes that will be one step; ``rows`` is None for a node that is computed in one piece."""
+    """Nodes that will be one step; ``rows`` is None for a node that is computed in one piece. The first ones may
+    compute a strip for the windows of the next."""
 
     nodes: dict[Node, None]
     rows: Dim | None
     stage: int
+    strip: Strip | None = None
+
+    def rows_of(self, node: Node) -> Dim | None:
+        """The rows over which one of the nodes is computed."""
+        return self.strip.rows if self.strip and node in self.strip.nodes else self.rows
+
+    def count_of(self, node: Node, block: int) -> int:
+        """The most of these that belong to a block."""
+        return self.strip.lines(block) if self.strip and node in self.strip.nodes else block
+
+    def nanos(self, block: int) -> float:
+        """A rough estimate of the time that a block takes behind another."""
+        return sum(nanos(node, self.rows_of(node), block * (
+            self.strip.stride if self.strip and node in self.strip.nodes else 1)) for node in self.nodes)
 
     @property
     def has_loop(self) -> bool:
@@ -80,6 +99,8 @@ class _Planner:
         self.stages = _stages(graph)
         self.storage = storage(graph, self._order())
         self.aliases = self.storage.aliases
+        self._shared = {*self.aliases, *self.aliases.values()}
+        self.whole = set()
         groups = self._groups()
         self.whole = _whole(groups)
         inner = self._inner(groups)
@@ -88,7 +109,7 @@ class _Planner:
         steps = tuple(self._step(group, inner) for group in groups)
         measured = self._measured(groups)
         self._assign_slots(groups, steps, measured)
-        scratch = max((self._scratch_size(step) for step in steps), default=0)
+        scratch = max((self._scratch_size(*both) for both in zip(groups, steps, strict=True)), default=0)
         symbols = (*graph.symbols, *(m.symbol for m in measured))
         return Program(graph, symbols, _derived(graph, steps), tuple(self.buffers), self.index, self.aliases,
                        self.storage.views, steps,
@@ -115,6 +136,8 @@ class _Planner:
                 continue
             if groups and not self.graph.traced and self._joins(node, groups[-1]):
                 groups[-1].nodes[node] = None
+            elif groups and not self.graph.traced and (parts := self._with_strip(node, groups[-1])):
+                groups[-1:] = parts
             else:
                 groups.append(_Group({node: None}, self._rows(node), self.stages[node]))
             while node.op == "loop" and len(groups) > 1 and self._follows(groups[-1], groups[-2]):
@@ -165,6 +188,43 @@ class _Planner:
             return False
         return (group.rows is not None and self._row_local(node, group.rows, group.nodes)
                 and self._finer(node, group.rows) == group.rows)
+
+    def _with_strip(self, node: Node, group: _Group) -> list[_Group]:
+        """What is left of the group before a node, and a new one in which its last nodes compute the strip for the
+        node's windows; nothing if that is not worth while. Cut where the least is stored."""
+        if _uses_weights(node) or node.bodies or group.rows is None or group.stage != self.stages[node]:
+            return []
+        nodes, first = tuple(group.nodes), 1 + len(group.strip.nodes) if group.strip else 0
+        found: tuple[float, list[_Group]] = (float("inf"), [])
+        for cut in reversed(range(first, len(nodes))):
+            head = strip(node, nodes[cut:])
+            if head is None or row_bytes(node.inputs[0].type, node.inputs[0].type.shape[0]) <= STRIP_BYTES:
+                break
+            joined = _Group(dict.fromkeys((*head.nodes, node)), lines(node.types[0]), group.stage, head)
+            if not self._is_strip(joined):
+                continue
+            before = nodes[:cut]
+            stored = {v for inner in head.nodes for v in inner.inputs if v.node in before}
+            size = sum(typical_bytes(v.type) for v in stored)
+            if size < found[0]:
+                rest = [_Group(dict.fromkeys(before), group.rows, group.stage, group.strip)] if before else []
+                found = size, [*rest, joined]
+        return found[1]
+
+    def _is_strip(self, group: _Group) -> bool:
+        """Whether the first nodes of a group compute lines by lines, in scratch and for the last one alone, whose rows
+        are the group's."""
+        node, head = next(reversed(group.nodes)), group.strip
+        made = {v for inner in head.nodes for v in inner.results}
+        if node.inputs[0] not in made or not made.isdisjoint(node.inputs[1:]):
+            return False
+        if not self._row_local(node, group.rows, ()) or made & (self.roots | self._shared):
+            return False
+        for inner in head.nodes:
+            local = not inner.bodies and inner.op != "winograd_conv" and self._row_local(inner, head.rows, head.nodes)
+            if not local or any(user not in group.nodes for v in inner.results for user in self.graph.users[v]):
+                return False
+        return sum(self._bytes(v, group, 1) for v in made) <= SCRATCH_BYTES
 
     def _row_local(self, node: Node, rows: Dim, inside: Container[Node]) -> bool:
         """Whether a block of the node's rows depends on the same block of its operands' rows alone
@@ -229,12 +289,14 @@ class _Planner:
         """Whether there is room for as many rows of a value as should be computed together."""
         if group.rows is None:
             return False
-        size = self._bytes(value, group.rows, 1)
+        size = self._bytes(value, group, 1)
         return LOOP_ROWS * size <= LOOP_SCRATCH_BYTES if group.has_loop else size <= SCRATCH_BYTES
 
-    def _bytes(self, value: Value, rows: Dim, block: int) -> int:
+    def _bytes(self, value: Value, group: _Group, block: int) -> int:
         """What a block of rows takes of a value."""
-        return nbytes(value.type) if value in self.whole else block * row_bytes(value.type, rows)
+        if value in self.whole:
+            return nbytes(value.type)
+        return group.count_of(value.node, block) * row_bytes(value.type, group.rows_of(value.node))
 
     # Where values live.
 
@@ -282,20 +344,24 @@ class _Planner:
         block = self._block(group, local)
         scratch = self._scratch(group, local, block)
         slabs = _slabs(group)
-        tile = sum(nanos(node, group.rows, block) for node in group.nodes) / slabs
+        tile = group.nanos(block) / slabs
         waits = tuple(dict.fromkeys(s for node in group.nodes for s in self.graph.waits(node)))
         return Step(tuple(group.nodes), group.rows, block, tuple(sorted(reads)), tuple(sorted(writes)), scratch,
-                    max(1, round(tile)), slabs, waits)
+                    max(1, round(tile)), slabs, waits, group.strip)
 
     def _block(self, group: _Group, local: list[Value]) -> int:
         """How many rows a step computes at a time."""
         if group.rows is None:
             return 1
         reused = [node for node in group.nodes if _uses_weights(node)]
-        fitting = (SCRATCH_BYTES if reused else STREAM_BYTES) // max(1, sum(
-            self._bytes(v, group.rows, 1) for v in local))
-        row = max(1.0, sum(nanos(node, group.rows, 1) for node in group.nodes) / _slabs(group))
+        row = max(1.0, group.nanos(1) / _slabs(group))
+        first, second = (max(1, sum(self._bytes(v, group, block) for v in local)) for block in (1, 2))
+        each = max(1, second - first)
+        space = SCRATCH_BYTES if reused or group.strip else STREAM_BYTES
+        fitting = (space - first + each) // each
         enough = max((-(-MAX_BLOCK_ROWS // _products(node, group.rows)) for node in reused), default=1)
+        if group.strip:
+            enough = MAX_BLOCK_ROWS
         timely = max(int(MAX_STREAM_NANOS / row), min(int(MAX_BLOCK_NANOS / row), enough))
         most = max(LOOP_ROWS if group.has_loop else 1, min(MAX_BLOCK_ROWS, fitting, timely))
         grain = max(_grain(node, group.rows) for node in group.nodes)
@@ -312,11 +378,13 @@ class _Planner:
         overlap: first fit."""
         base = align(max(map(_workspace, group.nodes)))
         spans = lifetimes(tuple(group.nodes), self.storage)
+        if group.strip:
+            spans[group.strip.value] = (0, sys.maxsize)  # lines stay from block to block
         offsets: dict[Value, int] = {}
         alive: list[tuple[int, int, Value]] = []
         for value in sorted(local, key=lambda v: spans[v][0]):
             alive = [entry for entry in alive if spans[entry[2]][1] >= spans[value][0]]
-            size = self._scratch_bytes(value, group.rows, block)
+            size = self._scratch_bytes(value, group, block)
             start = base
             for low, high, _ in sorted(alive, key=lambda entry: entry[:2]):
                 if start + size <= low:
@@ -326,12 +394,12 @@ class _Planner:
             alive.append((start, start + size, value))
         return offsets
 
-    def _scratch_bytes(self, value: Value, rows: Dim, block: int) -> int:
-        return align(self._bytes(value, rows, block) + ALIGNMENT)
+    def _scratch_bytes(self, value: Value, group: _Group, block: int) -> int:
+        return align(self._bytes(value, group, block) + ALIGNMENT)
 
-    def _scratch_size(self, step: Step) -> int:
+    def _scratch_size(self, group: _Group, step: Step) -> int:
         return max([*map(_workspace, step.nodes), *(
-            offset + self._scratch_bytes(v, step.rows, step.block) for v, offset in step.scratch.items())])
+            offset + self._scratch_bytes(v, group, step.block) for v, offset in step.scratch.items())])
 
     def _measured(self, groups: list[_Group]) -> tuple[Measured, ...]:
         """The dimensions that the program measures, in the order in which they become known."""
@@ -450,8 +518,9 @@ def _whole(groups: list[_Group]) -> set[Value]:
     whole: set[Value] = set()
     for group in groups:
         for node in group.nodes if group.rows is not None else ():
-            whole.update(v for inner in whole_nodes(node, group.rows) for v in inner.results)
-            by_rows = row_results(node, group.rows)
+            rows = group.rows_of(node)
+            whole.update(v for inner in whole_nodes(node, rows) for v in inner.results)
+            by_rows = row_results(node, rows)
             whole.update(v for v, kind in zip(node.results, by_rows, strict=True) if not kind)
     return whole
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 import numpy as np
 
 from castiron.ir import Atom, Dim, Graph, Node, TensorType, Value
+from castiron.strips import Strip
 
 #: Alignment of every buffer, and what may be read beyond its end: one vector.
 ALIGNMENT = 64
@@ -74,7 +75,8 @@ class Step:
 
     Values that only the step itself needs live in scratch at the given byte offsets, behind what a node needs while
     it is computed. A step of one product may compute its columns in so many ``slabs``. It ``waits`` for measured
-    dimensions.
+    dimensions. With a ``strip`` its first nodes compute for each block the lines that are missing: a call of one tile
+    computes all that it covers, one of many goes on from tile to tile.
     """
 
     nodes: tuple[Node, ...]
@@ -86,6 +88,7 @@ class Step:
     tile_nanos: int
     slabs: int = 1
     waits: tuple[str, ...] = ()
+    strip: Strip | None = None
 
     @property
     def tiles(self) -> Dim:

@@ -64,6 +64,32 @@ INLINE int64_t window_element(const struct window *w, const struct window_place 
     return i * w->size[2] + at->start[2] + k2 * w->dilation[2];
 }
 
+/* Lines of x, those of all images numbered on. */
+struct window_lines {
+    int64_t first, end;
+};
+
+/* The lines that `rows` lines of windows from `row` on cover: of `size` lines an image has, each of `count` covers
+ * `span`, `stride` further than the one before, the first from `before` lines ahead of the image on. */
+INLINE struct window_lines window_lines(int64_t size, int64_t count, int64_t span, int64_t stride, int64_t before,
+                                        int64_t row, int64_t rows) {
+    int64_t last = row + rows - 1, image = row / count, to = last / count;
+    int64_t start = (row - image * count) * stride - before, end = (last - to * count) * stride - before + span;
+    start = start < 0 ? 0 : start < size ? start : size;
+    end = end < 0 ? 0 : end < size ? end : size;
+    return (struct window_lines){image * size + start, to * size + end};
+}
+
+/* Moves so many bytes, if any, from `ahead` bytes ahead to `to`. Up to 63 more are moved along. */
+INLINE void window_keep(char *to, int64_t ahead, int64_t bytes) {
+    if (ahead > 0)
+        for (char *end = to + bytes; to < end; to += 64) {
+            struct { char bytes[64]; } some;
+            __builtin_memcpy_inline(&some, to + ahead, 64);
+            __builtin_memcpy_inline(to, &some, 64);
+        }
+}
+
 /* Both may write up to 15 floats more than n. */
 INLINE float *window_copy(float *to, const float *from, int64_t n) {
     int64_t i = 0;

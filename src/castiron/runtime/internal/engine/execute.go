@@ -123,6 +123,9 @@ func (e *Engine) perform(p *Program, f *frame, c *call, symbols *int64) {
 func (e *Engine) share(p *Program, f *frame, c *call, symbols *int64) {
 	workers := min(int64(e.threads), c.nanos/shareNanos, c.tiles)
 	portion := min(c.chunk, max(c.tiles/(4*workers), 1))
+	if c.strip {
+		portion = min(c.chunk, (c.tiles+workers-1)/workers)
+	}
 	f.recruit(p, int(workers)-1)
 	var next atomic.Int64
 	work := func(operands *unsafe.Pointer) {

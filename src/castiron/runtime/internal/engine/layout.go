@@ -8,6 +8,7 @@ type call struct {
 	step         int32
 	tiles, chunk int64
 	nanos        int64
+	strip        bool
 }
 
 // A native call holds off the garbage collector, so it is cut short after about chunkNanos. Work is
@@ -15,6 +16,7 @@ type call struct {
 // to wake one.
 const (
 	chunkNanos       = 100_000
+	stripNanos       = 4_000_000 // the same of tiles that gain by being computed in one call
 	shareNanos       = 50_000
 	defaultTileNanos = 1_000
 )
@@ -37,7 +39,11 @@ func (s *Step) call(index int, symbols []int64) (call, bool) {
 	if !ok {
 		nanos = 1 << 62
 	}
-	return call{s.Entry, int32(index), tiles, max(chunkNanos/tileNanos, 1), nanos}, true
+	most := int64(chunkNanos)
+	if s.Strip {
+		most = stripNanos
+	}
+	return call{s.Entry, int32(index), tiles, max(most/tileNanos, 1), nanos, s.Strip}, true
 }
 
 // stage returns the steps of a stage.

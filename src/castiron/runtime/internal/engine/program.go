@@ -61,6 +61,9 @@ type Step struct {
 	// TileNanos is the estimated time of one tile, by which calls are cut short enough for the
 	// garbage collector and split among threads.
 	TileNanos int64
+	// Strip tells that a tile takes over from the one before it in the same call what it would else
+	// compute again.
+	Strip bool
 	// Waits are the entries of Measured that the step needs, itself or by the sizes of its buffers.
 	Waits []int32
 }
