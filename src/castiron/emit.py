@@ -37,6 +37,9 @@ from castiron.strips import Strip
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
            "window.h", "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h", "tree_bits.h")
 
+#: The operators into whose code an operand goes that is a known number.
+WITH_NUMBERS = frozenset({"map", "dense", "packed_conv", "winograd_conv"})
+
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
     """The C unit of the programs and the names of its step functions, program after program."""
@@ -198,7 +201,7 @@ class _StepWriter:
     def _number(self, node: Node, value: Value) -> View | None:
         """A constant of one element that goes into the code; not in a traced program, where it can be fed."""
         array = value.constant
-        if node.op not in ("map", "dense") or array is None or array.size != 1 or self.program.graph.traced:
+        if node.op not in WITH_NUMBERS or array is None or array.size != 1 or self.program.graph.traced:
             return None
         return View("", value.type.dtype.value, self._shape(value.type, False), known=array.item())
 

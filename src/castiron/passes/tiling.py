@@ -22,7 +22,7 @@ GAIN = 0.8
 WEIGHT_BYTES = 24
 
 #: Products of 16 lanes that a byte of transformed weights must save in an image, since it takes room besides.
-SAVED_BY_BYTE = 0.5
+SAVED_BY_BYTE = 0.125
 
 #: Instructions to transform 16 channels of a tile there, and 16 columns back.
 TRANSFORMS = {2: (110, 70), 4: (330, 220)}
