@@ -20,83 +20,97 @@ struct winograd {
     int64_t panel, panels; /* those of 16 outputs that are wanted: the first, and one behind the last */
     int64_t tiles;  /* in a block, at most */
     int64_t stride; /* floats from a tile's channels to the next tile's in V */
-    float *v, *products, *patch; /* scratch: V; [n*n][tiles][WINOGRAD_COLUMNS]; [n*n][channels] and n*n vectors */
+    int64_t place, product_place; /* and from a place to the next, in V and in the products */
+    float *v, *products, *zeros; /* scratch: V; [n*n][tiles][WINOGRAD_COLUMNS]; [channels] */
 };
 
-/* Polynomials at the points: n of n elements. */
-INLINE void winograd_in(const int m, const float p, const float q, const f32x16 *d, const int step, f32x16 *r) {
+/* Polynomials at the points: results `pair` of n of n elements, which are those for 0 and infinity, for p and -p, or for q
+ * and -q. */
+INLINE void winograd_in(const int m, const float p, const float q, const int pair, const f32x16 *d, f32x16 *r) {
     const float pp = p * p, qq = q * q;
-#define WINOGRAD_D(i) d[(i) * step]
     if (m == 2) {
-        f32x16 odd = p * WINOGRAD_D(1), even = WINOGRAD_D(2);
-        r[0] = v_fma(v_splat(-pp), WINOGRAD_D(0), even);
-        r[1] = even + odd, r[2] = even - odd;
-        r[3] = v_fma(v_splat(-pp), WINOGRAD_D(1), WINOGRAD_D(3));
-        return;
+        if (pair == 0) {
+            r[0] = v_fma(v_splat(-pp), d[0], d[2]);
+            r[1] = v_fma(v_splat(-pp), d[1], d[3]);
+        } else {
+            f32x16 odd = p * d[1];
+            r[0] = d[2] + odd, r[1] = d[2] - odd;
+        }
+    } else if (pair == 0) {
+        r[0] = v_fma(v_splat(pp * qq), d[0], v_fma(v_splat(-pp - qq), d[2], d[4]));
+        r[1] = v_fma(v_splat(pp * qq), d[1], v_fma(v_splat(-pp - qq), d[3], d[5]));
+    } else {
+        const float point = pair == 1 ? p : q, other = pair == 1 ? qq : pp;
+        f32x16 even = v_fma(v_splat(-other), d[2], d[4]);
+        f32x16 odd = point * v_fma(v_splat(-other), d[1], d[3]);
+        r[0] = even + odd, r[1] = even - odd;
     }
-    f32x16 even = v_fma(v_splat(-qq), WINOGRAD_D(2), WINOGRAD_D(4));
-    f32x16 odd = p * v_fma(v_splat(-qq), WINOGRAD_D(1), WINOGRAD_D(3));
-    r[1] = even + odd, r[2] = even - odd;
-    even = v_fma(v_splat(-pp), WINOGRAD_D(2), WINOGRAD_D(4));
-    odd = q * v_fma(v_splat(-pp), WINOGRAD_D(1), WINOGRAD_D(3));
-    r[3] = even + odd, r[4] = even - odd;
-    r[0] = v_fma(v_splat(pp * qq), WINOGRAD_D(0), v_fma(v_splat(-pp - qq), WINOGRAD_D(2), WINOGRAD_D(4)));
-    r[5] = v_fma(v_splat(pp * qq), WINOGRAD_D(1), v_fma(v_splat(-pp - qq), WINOGRAD_D(3), WINOGRAD_D(5)));
-#undef WINOGRAD_D
 }
 
-/* And back: m of n. */
-INLINE void winograd_out(const int m, const float p, const float q, const f32x16 *d, const int step, f32x16 *r) {
-#define WINOGRAD_D(i) d[(i) * step]
-    f32x16 s = WINOGRAD_D(1) + WINOGRAD_D(2), t = WINOGRAD_D(1) - WINOGRAD_D(2);
-    if (m == 2) {
-        r[0] = WINOGRAD_D(0) + s;
-        r[1] = v_fma(v_splat(p), t, WINOGRAD_D(3));
-        return;
-    }
-    f32x16 u = WINOGRAD_D(3) + WINOGRAD_D(4), w = WINOGRAD_D(3) - WINOGRAD_D(4);
-    r[0] = WINOGRAD_D(0) + (s + u);
-    r[1] = v_fma(v_splat(q), w, p * t);
-    r[2] = v_fma(v_splat(q * q), u, (p * p) * s);
-    r[3] = v_fma(v_splat(q * q * q), w, v_fma(v_splat(p * p * p), t, WINOGRAD_D(5)));
-#undef WINOGRAD_D
+/* The place of result `second` of a pair. */
+INLINE int winograd_point(const int m, const int pair, const int second) {
+    return pair ? 2 * pair - 1 + second : second * (m + 1);
 }
 
-/* Transforms one tile: its elements begin at x, which is the place (top, left) of an image and may lie outside. */
-INLINE void winograd_tile_in(const int m, const float p, const float q, const struct window *w,
-                             const struct winograd *g, const float *x, int64_t top, int64_t left, float *v) {
-    const int n = m + 2;
+/* And back: results `half` and half + m/2 of m of n. */
+INLINE void winograd_out(const int m, const float p, const float q, const int half, const f32x16 *d, f32x16 *r) {
+    if (m == 2) {
+        r[0] = d[0] + (d[1] + d[2]);
+        r[1] = v_fma(v_splat(p), d[1] - d[2], d[3]);
+    } else if (half == 0) {
+        f32x16 s = d[1] + d[2], u = d[3] + d[4];
+        r[0] = d[0] + (s + u);
+        r[1] = v_fma(v_splat(q * q), u, (p * p) * s);
+    } else {
+        f32x16 t = d[1] - d[2], w = d[3] - d[4];
+        r[0] = v_fma(v_splat(q), w, p * t);
+        r[1] = v_fma(v_splat(q * q * q), w, v_fma(v_splat(p * p * p), t, d[5]));
+    }
+}
+
+/* Where the elements of a tile are that begins at x, which is the place (top, left) of an image and may lie outside:
+ * at `zeros` if they do. */
+INLINE void winograd_elements(const int n, const struct window *w, const float *x, const float *zeros, int64_t top,
+                              int64_t left, const float **table) {
     const int64_t channels = w->channels, height = w->size[1], width = w->size[2];
-    f32x16 *half = (f32x16 *)(g->patch + n * n * channels);
-    int64_t line = width * channels;
-    if (top < 0 || left < 0 || top + n > height || left + n > width) {
-        float *to = g->patch;
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < n; j++) {
-                int64_t y = top + i, z = left + j;
-                if (y < 0 || z < 0 || y >= height || z >= width) to = window_clear(to, channels);
-                else to = window_copy(to, x + i * line + j * channels, channels);
+    for (int i = 0; i < n; i++, x += width * channels) {
+        int inside = top + i >= 0 && top + i < height;
+        for (int j = 0; j < n; j++)
+            *table++ = inside && left + j >= 0 && left + j < width ? x + j * channels : zeros;
+    }
+}
+
+/* Transforms a tile whose elements are where the table says. Two lines of places at a time, so that what is between the
+ * transforms along the columns and along the lines stays in registers. */
+INLINE void winograd_tile_in(const int m, const float p, const float q, int64_t channels, const struct winograd *g,
+                             const float *const *table, float *v) {
+    const int n = m + 2;
+    const int64_t place = g->place;
+    for (int64_t c = 0; c < channels; c += LANES)
+#pragma clang loop unroll(full)
+        for (int pair = 0; pair < n / 2; pair++) {
+            f32x16 half[2][6];
+#pragma clang loop unroll(full)
+            for (int j = 0; j < n; j++) {
+                f32x16 d[6], r[2];
+#pragma clang loop unroll(full)
+                for (int i = 0; i < n; i++)
+                    if (pair == 0 || (i > 0 && i <= m)) d[i] = v_load(table[i * n + j] + c);
+                winograd_in(m, p, q, pair, d, r);
+                half[0][j] = r[0], half[1][j] = r[1];
             }
-        x = g->patch, line = n * channels;
-    }
-    for (int64_t c = 0; c < channels; c += LANES) {
 #pragma clang loop unroll(full)
-        for (int j = 0; j < n; j++) {
-            f32x16 d[6], r[6];
+            for (int second = 0; second < 2; second++) {
+                float *to = v + winograd_point(m, pair, second) * n * place + c;
 #pragma clang loop unroll(full)
-            for (int i = 0; i < n; i++) d[i] = v_load(x + i * line + j * channels + c);
-            winograd_in(m, p, q, d, 1, r);
-#pragma clang loop unroll(full)
-            for (int i = 0; i < n; i++) half[i * n + j] = r[i];
+                for (int across = 0; across < n / 2; across++) {
+                    f32x16 r[2];
+                    winograd_in(m, p, q, across, half[second], r);
+                    v_store(to + winograd_point(m, across, 0) * place, r[0]);
+                    v_store(to + winograd_point(m, across, 1) * place, r[1]);
+                }
+            }
         }
-#pragma clang loop unroll(full)
-        for (int i = 0; i < n; i++) {
-            f32x16 r[6];
-            winograd_in(m, p, q, half + i * n, 1, r);
-#pragma clang loop unroll(full)
-            for (int j = 0; j < n; j++) v_store(v + (i * n + j) * g->tiles * g->stride + c, r[j]);
-        }
-    }
 }
 
 /* The rows of G times 3 elements. */
@@ -139,54 +153,117 @@ INLINE void winograd_kernel(const int m, const float p, const float q, const f32
             } \
     }
 
-/* The products of all places for so many tiles and panels of 16 columns, from `panel` on. */
+/* out[row][panel], rows WINOGRAD_COLUMNS apart, = sums over k of v[row][k] u[panel][k], in order. Meanwhile the lines of
+ * cache from `ahead` on come closer, two for each k, if `step` is the length of two. */
+INLINE void winograd_product_body(const int rows, const int panels, int64_t k, const float *v, int64_t stride,
+                                  const float *u, const float *ahead, int64_t step, float *out) {
+    f32x16 sum[GEMM_ROWS][GEMM_PANELS];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+        for (int j = 0; j < panels; j++) sum[i][j] = v_splat(0.0f);
+#pragma clang loop unroll(disable)
+    for (int64_t p = 0; p < k; p++, ahead += step) {
+        f32x16 column[GEMM_PANELS];
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(ahead + LANES, 0, 2);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < panels; j++) column[j] = *(const f32x16 *)(u + (j * k + p) * LANES);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            f32x16 x = v_splat(v[i * stride + p]);
+#pragma clang loop unroll(full)
+            for (int j = 0; j < panels; j++) {
+                sum[i][j] = v_fma(x, column[j], sum[i][j]);
+                GEMM_IN_ORDER(sum[i][j]);
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+        for (int j = 0; j < panels; j++) v_store(out + i * WINOGRAD_COLUMNS + j * LANES, sum[i][j]);
+}
+
+#define WINOGRAD_PRODUCT(rows, panels) \
+    NOINLINE void winograd_product_##rows##x##panels(int64_t k, const float *v, int64_t stride, const float *u, \
+                                                     const float *ahead, int64_t step, float *out) { \
+        winograd_product_body(rows, panels, k, v, stride, u, ahead, step, out); \
+    }
+GEMM_TILES(WINOGRAD_PRODUCT)
+
+NOINLINE void winograd_product(int64_t rows, int64_t panels, int64_t k, const float *v, int64_t stride, const float *u,
+                               const float *ahead, int64_t step, float *out) {
+    switch (rows * 8 + panels) {
+#define WINOGRAD_PRODUCT_CASE(rows, panels) \
+    case rows * 8 + panels: winograd_product_##rows##x##panels(k, v, stride, u, ahead, step, out); return;
+        GEMM_TILES(WINOGRAD_PRODUCT_CASE)
+    }
+}
+
+/* The products of all places for so many tiles, two at least, and panels of 16 columns, from `panel` on. The kernels of
+ * the next place, which may be in memory, are asked for during those of this one. */
 NOINLINE void winograd_products(int64_t places, int64_t channels, const struct winograd *g, int64_t tiles,
                                 const float *u, int64_t panel, int64_t across) {
-    f32x16 tile[GEMM_TILE_VECTORS];
-    const int64_t matrix = (g->outputs + LANES - 1) / LANES * channels * LANES;
+    const int64_t matrix = (g->outputs + LANES - 1) / LANES * channels * LANES, asked = 2 * LANES;
     struct gemm_split rows = gemm_split(tiles, GEMM_ROWS);
     struct gemm_split panels = gemm_split(across, gemm_panels(rows.size + (rows.longer > 0), 1));
-    for (int64_t place = 0; place < places; place++, u += matrix) {
-        const float *v = g->v + place * g->tiles * g->stride;
-        float *out = g->products + place * g->tiles * WINOGRAD_COLUMNS;
+    const float *begin = u + panel * LANES * channels;
+    for (int64_t place = 0; place < places; place++) {
+        const float *from = begin + place * matrix;
+        const float *ahead = place + 1 < places ? from + matrix : begin + across * LANES * channels;
+        const float *end = ahead + across * LANES * channels, *v = g->v + place * g->place;
+        float *out = g->products + place * g->product_place;
         for (int64_t t = 0, first = 0; t < panels.count; t++) {
             int64_t wide = panels.size + (t < panels.longer);
             for (int64_t s = 0, row = 0; s < rows.count; s++) {
                 int64_t down = rows.size + (s < rows.longer);
-                gemm_tile(down, wide, channels, v + row * g->stride, g->stride, u + (panel + first) * LANES * channels,
-                          1, tile);
-                const f32x16 *sum = tile;
-                for (int64_t end = row + down; row < end; row++)
-                    for (int64_t j = 0; j < wide; j++)
-                        v_store(out + row * WINOGRAD_COLUMNS + (first + j) * LANES, *sum++);
+                winograd_product(down, wide, channels, v + row * g->stride, g->stride, from + first * LANES * channels,
+                                 ahead < end ? ahead : end, ahead < end ? asked : 0,
+                                 out + row * WINOGRAD_COLUMNS + first * LANES);
+                ahead += channels * asked;
+                row += down;
             }
             first += wide;
         }
     }
 }
 
-/* result[m][m] of one tile and 16 columns. */
-INLINE void winograd_tile_out(const int m, const float p, const float q, const struct winograd *g, const float *from,
-                              f32x16 *result) {
+/* Results `half` and half + m/2 of the lines of a tile, in 16 columns. */
+INLINE void winograd_tile_out(const int m, const float p, const float q, const int half, int64_t place,
+                              const float *from, f32x16 result[2][4]) {
     const int n = m + 2;
-    f32x16 half[24];
+    f32x16 lines[2][6];
 #pragma clang loop unroll(full)
     for (int j = 0; j < n; j++) {
-        f32x16 d[6], r[4];
+        f32x16 d[6], r[2];
 #pragma clang loop unroll(full)
-        for (int i = 0; i < n; i++) d[i] = v_load(from + (i * n + j) * g->tiles * WINOGRAD_COLUMNS);
-        winograd_out(m, p, q, d, 1, r);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < m; i++) half[i * n + j] = r[i];
+        for (int i = 0; i < n; i++)
+            if (m == 2 || i != (half ? 0 : m + 1)) d[i] = v_load(from + (i * n + j) * place);
+        winograd_out(m, p, q, half, d, r);
+        lines[0][j] = r[0], lines[1][j] = r[1];
     }
 #pragma clang loop unroll(full)
-    for (int i = 0; i < m; i++) winograd_out(m, p, q, half + i * n, 1, result + i * m);
+    for (int i = 0; i < 2; i++)
+#pragma clang loop unroll(full)
+        for (int k = 0; k < m / 2; k++) {
+            f32x16 r[2];
+            winograd_out(m, p, q, k, lines[i], r);
+            result[i][k] = r[0], result[i][k + m / 2] = r[1];
+        }
 }
 
 /* Where a tile is: the place of its first result, and that of the first of its image in all. */
 struct winograd_place {
     int64_t image, top, left;
 };
+
+/* Steps to the next tile of so many lines and columns of results. */
+INLINE void winograd_next(const int m, int64_t height, int64_t width, struct winograd_place *at) {
+    if ((at->left += m) < width) return;
+    at->left = 0;
+    if ((at->top += m) >= height) at->top = 0, at->image++;
+}
 
 /* Defines name(): c [count][outputs] = EPILOGUE of the results first .. first + count - 1, whole lines of images, of
  * x [n, size1, size2, channels] with packed kernels u. The channels are a multiple of 16. */
@@ -195,51 +272,61 @@ struct winograd_place {
                             const struct winograd_place *at, float *v) { \
         int64_t top = at->top - w->before[1], left = at->left - w->before[2]; \
         const float *from = x + ((at->image * w->size[1] + top) * w->size[2] + left) * w->channels; \
-        winograd_tile_in(M, P, Q, w, g, from, top, left, v); \
+        const float *table[(M + 2) * (M + 2)]; \
+        winograd_elements(M + 2, w, from, g->zeros, top, left, table); \
+        winograd_tile_in(M, P, Q, w->channels, g, table, v); \
     } \
-    NOINLINE void name##_out(const struct winograd *g, const float *from, f32x16 *result) { \
-        winograd_tile_out(M, P, Q, g, from, result); \
+    /* What of a tile lies in lines first .. end-1 and in `across` columns, from the row on; of lines `width` long. */ \
+    NOINLINE void name##_out(const struct winograd *g, const float *from, int64_t first, int64_t end, int64_t across, \
+                             int64_t width, int64_t row, int64_t column, float *c, const struct epilogue *of) { \
+        const struct epilogue operands = *of, *const e = &operands; \
+        const int64_t place = g->product_place, outputs = g->outputs; \
+        const int64_t lanes = outputs - column < LANES ? outputs - column : LANES; \
+        _Pragma("clang loop unroll(full)") \
+        for (int half = 0; half < M / 2; half++) { \
+            f32x16 result[2][4]; \
+            winograd_tile_out(M, P, Q, half, place, from, result); \
+            _Pragma("clang loop unroll(full)") \
+            for (int i = 0; i < 2; i++) { \
+                const int line = half + i * (M / 2); \
+                if (line < first || line >= end) continue; \
+                _Pragma("clang loop unroll(full)") \
+                for (int k = 0; k < M; k++) { \
+                    if (k >= across) continue; \
+                    int64_t at = row + line * width + k; \
+                    f32x16 y = EPILOGUE(result[i][k], e, at, column, lanes); \
+                    if (lanes == LANES) v_store(c + at * outputs + column, y); \
+                    else v_store_n(c + at * outputs + column, y, lanes); \
+                } \
+            } \
+        } \
     } \
     NOINLINE void name(const struct window *w, const struct winograd *g, const float *x, const float *u, \
                        int64_t first, int64_t count, float *c, const struct epilogue *e) { \
         if (count <= 0) return; \
         const int64_t height = w->count[1], width = w->count[2], places = (M + 2) * (M + 2); \
-        const int64_t panels = g->panels, begin = first / width, end = begin + count / width; \
+        const int64_t panels = g->panels, most = WINOGRAD_COLUMNS / LANES, begin = first / width; \
+        const int64_t end = begin + count / width; \
         struct winograd_place at = {begin / height, begin % height / M * M, 0}; \
+        window_clear(g->zeros, w->channels); \
         while (at.image * height + at.top < end) { \
             struct winograd_place start = at; \
             int64_t tiles = 0; \
             for (; tiles < g->tiles && at.image * height + at.top < end; tiles++) { \
                 name##_in(w, g, x, &at, g->v + tiles * g->stride); \
-                if ((at.left += M) < width) continue; \
-                at.left = 0; \
-                if ((at.top += M) >= height) at.top = 0, at.image++; \
+                winograd_next(M, height, width, &at); \
             } \
-            for (int64_t panel = g->panel; panel < panels; panel += WINOGRAD_COLUMNS / LANES) { \
-                int64_t across = panels - panel < WINOGRAD_COLUMNS / LANES ? panels - panel : WINOGRAD_COLUMNS / LANES; \
-                /* a single row would be added up in another order */ \
+            for (int64_t panel = g->panel; panel < panels; panel += most) { \
+                int64_t across = panels - panel < most ? panels - panel : most; \
                 winograd_products(places, w->channels, g, tiles < 2 ? 2 : tiles, u, panel, across); \
                 struct winograd_place to = start; \
                 for (int64_t t = 0; t < tiles; t++) { \
-                    for (int64_t j = 0; j < across; j++) { \
-                        f32x16 result[M * M]; \
-                        name##_out(g, g->products + t * WINOGRAD_COLUMNS + j * LANES, result); \
-                        int64_t column = (panel + j) * LANES; \
-                        int64_t lanes = g->outputs - column < LANES ? g->outputs - column : LANES; \
-                        for (int64_t i = 0; i < M; i++) { \
-                            int64_t line = to.image * height + to.top + i; \
-                            if (line < begin || line >= end || to.top + i >= height) continue; \
-                            int64_t row = (line - begin) * width + to.left; \
-                            for (int64_t k = 0; k < M && to.left + k < width; k++, row++) { \
-                                f32x16 y = EPILOGUE(result[i * M + k], e, row, column, lanes); \
-                                if (lanes == LANES) v_store(c + row * g->outputs + column, y); \
-                                else v_store_n(c + row * g->outputs + column, y, lanes); \
-                            } \
-                        } \
-                    } \
-                    if ((to.left += M) < width) continue; \
-                    to.left = 0; \
-                    if ((to.top += M) >= height) to.top = 0, to.image++; \
+                    int64_t top = to.image * height + to.top, row = (top - begin) * width + to.left; \
+                    int64_t left = (end < (to.image + 1) * height ? end : (to.image + 1) * height) - top; \
+                    for (int64_t j = 0; j < across; j++) \
+                        name##_out(g, g->products + t * WINOGRAD_COLUMNS + j * LANES, begin - top, left, \
+                                   width - to.left, width, row, (panel + j) * LANES, c, e); \
+                    winograd_next(M, height, width, &to); \
                 } \
             } \
         } \

@@ -30,13 +30,19 @@ def slabs(tile: int, channels: int, outputs: int) -> int:
 
 def workspace(tile: int, channels: int) -> int:
     """Bytes of scratch that a convolution needs."""
-    return 4 * sum(_parts(tile, channels))
+    v, products = _strides(tile, channels)
+    return 4 * ((tile + 2) ** 2 * (v + products) + channels)
 
 
-def _parts(tile: int, channels: int) -> tuple[int, int, int]:
-    """Floats of the transformed tiles, of the products, and of what is in work."""
-    places, count = (tile + 2) ** 2, tiles(tile, channels)
-    return places * count * (channels + LANES), places * count * COLUMNS, places * (channels + LANES)
+def _strides(tile: int, channels: int) -> tuple[int, int]:
+    """Floats from a place to the next in the transformed tiles and in the products: odd numbers of cache lines, so that
+    places don't compete for the same ones."""
+    count = tiles(tile, channels)
+    return _odd(count * (channels + LANES)), _odd(count * COLUMNS)
+
+
+def _odd(floats: int) -> int:
+    return floats if floats // LANES % 2 else floats + LANES
 
 
 def pack(w: Writer, out: View, kernels: View, tile: int, points: tuple[float, ...]) -> None:
@@ -56,13 +62,14 @@ def conv(w: Writer, out: View, x: View, packed: View, more: list[View], instrs: 
     name = w.define("winograd_", f"{contraction.epilogue(out, more, instrs)}\n"
                     f"WINOGRAD_DEFINE(@, {tile}, {_points(points)}, @_epilogue)")
     operands = contraction.epilogue_operands(w, out, more)
-    v, products, _ = _parts(tile, windows.channels)
+    places, (v, products) = (tile + 2) ** 2, _strides(tile, windows.channels)
     geometry = w.fresh("g")
     panels = -(-out.shape[-1] // LANES)
     part = -(-panels // slabs)
     last = f"(slab + 1) * {part} < {panels} ? (slab + 1) * {part} : {panels}"
     span = f"0, {panels}" if slabs == 1 else f"slab * {part}, {last}"
     w.line(f"const struct winograd {geometry} = {{{out.shape[-1]}, {span}, {tiles(tile, windows.channels)}, "
-           f"{windows.channels + LANES}, {scratch}, {scratch} + {v}, {scratch} + {v + products}}};")
+           f"{windows.channels + LANES}, {v}, {products}, {scratch}, {scratch} + {places * v}, "
+           f"{scratch} + {places * (v + products)}}};")
     w.line(f"{name}(&{windows.declare(w)}, &{geometry}, {x.pointer}, {packed.pointer}, {windows.first}, "
            f"{windows.number}, {out.pointer}, &{operands});")
