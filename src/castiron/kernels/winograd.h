@@ -15,6 +15,10 @@
 /* The floats from one result of a product to that of the next tile: columns that are multiplied at a time. */
 #define WINOGRAD_COLUMNS 64
 
+/* The floats of a page of memory. The addresses of several pages are looked up at a time, one only after another if each
+ * is asked for when its turn comes. */
+#define WINOGRAD_PAGE 1024
+
 struct winograd {
     int64_t outputs;
     int64_t panel, panels; /* those of 16 outputs that are wanted: the first, and one behind the last */
@@ -214,6 +218,7 @@ NOINLINE void winograd_products(int64_t places, int64_t channels, const struct w
         const float *ahead = place + 1 < places ? from + matrix : begin + across * LANES * channels;
         const float *end = ahead + across * LANES * channels, *v = g->v + place * g->place;
         float *out = g->products + place * g->product_place;
+        for (const float *page = ahead; page < end; page += WINOGRAD_PAGE) __builtin_prefetch(page, 0, 2);
         for (int64_t t = 0, first = 0; t < panels.count; t++) {
             int64_t wide = panels.size + (t < panels.longer);
             for (int64_t s = 0, row = 0; s < rows.count; s++) {
