@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // An Engine is a model ready to run. It is safe for concurrent use.
@@ -13,7 +14,9 @@ type Engine struct {
 	model   *Model
 	native  Native
 	threads int
-	fast    *runner
+	// busy counts the processors that share runs, so that concurrent ones don't take more than there are.
+	busy atomic.Int32
+	fast *runner
 	// initial are the states that a run begins with unless it continues another.
 	initial []Tensor
 

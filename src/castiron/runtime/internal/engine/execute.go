@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"sync"
-	"sync/atomic"
-	"unsafe"
-)
+import "unsafe"
 
 // A Native is the compiled code that a model runs on.
 type Native struct {
@@ -29,10 +25,8 @@ type frame struct {
 	later [][]byte
 	// layout is the one whose places of the arena the table holds.
 	layout *layout
-	// helpers are the operand tables of the other workers, each with a scratch of its own. They are
-	// up to date with table if synced.
-	helpers [][]unsafe.Pointer
-	synced  bool
+	// crew has what other workers need to share the calls of the run.
+	crew crew
 }
 
 // nowhere stands for the memory of tensors that have no elements.
@@ -101,69 +95,19 @@ func (f *frame) place(arena *[]byte, l *layout) {
 
 // execute runs the calls in order on the frame's operands.
 func (e *Engine) execute(p *Program, f *frame, calls []call, symbols *int64) {
-	f.synced = false
-	for i := range calls {
-		e.perform(p, f, &calls[i], symbols)
-	}
-}
-
-func (e *Engine) perform(p *Program, f *frame, c *call, symbols *int64) {
-	if c.nanos >= 2*shareNanos && c.tiles > 1 && e.threads > 1 {
-		e.share(p, f, c, symbols)
+	if most := e.workers(calls); most > 1 {
+		e.share(p, f, calls, symbols, most)
 		return
 	}
 	operands := unsafe.SliceData(f.table)
+	for i := range calls {
+		e.perform(&calls[i], operands, symbols)
+	}
+}
+
+// perform runs all tiles of one call.
+func (e *Engine) perform(c *call, operands *unsafe.Pointer, symbols *int64) {
 	for begin := int64(0); begin < c.tiles; begin += c.chunk {
 		e.native.Call(c.entry, operands, symbols, begin, min(begin+c.chunk, c.tiles))
 	}
-}
-
-// share splits the tiles of one call among workers, who take portions as they come free. A tile's
-// result does not depend on who computes it.
-func (e *Engine) share(p *Program, f *frame, c *call, symbols *int64) {
-	workers := min(int64(e.threads), c.nanos/shareNanos, c.tiles)
-	portion := min(c.chunk, max(c.tiles/(4*workers), 1))
-	if c.strip {
-		portion = min(c.chunk, (c.tiles+workers-1)/workers)
-	}
-	f.recruit(p, int(workers)-1)
-	var next atomic.Int64
-	work := func(operands *unsafe.Pointer) {
-		for {
-			begin := next.Add(portion) - portion
-			if begin >= c.tiles {
-				return
-			}
-			e.native.Call(c.entry, operands, symbols, begin, min(begin+portion, c.tiles))
-		}
-	}
-	var group sync.WaitGroup
-	for _, table := range f.helpers[:workers-1] {
-		group.Add(1)
-		go func() {
-			defer group.Done()
-			work(unsafe.SliceData(table))
-		}()
-	}
-	work(unsafe.SliceData(f.table))
-	group.Wait()
-}
-
-// recruit makes n helpers ready.
-func (f *frame) recruit(p *Program, n int) {
-	for len(f.helpers) < n {
-		table := make([]unsafe.Pointer, len(f.table))
-		table[ScratchBuffer] = address(aligned(p.ScratchBytes))
-		f.helpers = append(f.helpers, table)
-		f.synced = false
-	}
-	if f.synced {
-		return
-	}
-	for _, table := range f.helpers {
-		scratch := table[ScratchBuffer]
-		copy(table, f.table)
-		table[ScratchBuffer] = scratch
-	}
-	f.synced = true
 }

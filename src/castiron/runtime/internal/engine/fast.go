@@ -208,8 +208,5 @@ func (r *runner) release(f *frame) {
 			f.table[port.Buffer] = nil
 		}
 	}
-	for _, table := range f.helpers {
-		clear(table[ScratchBuffer+1:])
-	}
 	r.frames.Put(f)
 }

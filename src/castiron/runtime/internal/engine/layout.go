@@ -11,13 +11,10 @@ type call struct {
 	strip        bool
 }
 
-// A native call holds off the garbage collector, so it is cut short after about chunkNanos. Work is
-// shared with another worker only by portions of at least shareNanos, several times what it costs
-// to wake one.
+// A native call holds off the garbage collector, so it is cut short after about chunkNanos.
 const (
 	chunkNanos       = 100_000
 	stripNanos       = 4_000_000 // the same of tiles that gain by being computed in one call
-	shareNanos       = 50_000
 	defaultTileNanos = 1_000
 )
 

@@ -1,0 +1,4 @@
+package engine
+
+// pause tells the processor that a loop waits for another one.
+func pause()
