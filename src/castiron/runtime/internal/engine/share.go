@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"runtime"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -19,9 +19,10 @@ const patience = 1500
 // A crew is the other workers of a run: goroutines that join whatever call is under way. They stay from call to call,
 // since it takes longer to wake a thread than many a call takes.
 type crew struct {
-	// idle are the operand tables that no worker uses, each with a scratch of its own, of those made.
-	idle chan member
-	made int
+	// idle are the operand tables that no worker uses, each with a scratch of its own, of those made. Tired are
+	// those of workers that got nothing done, as on a processor that others keep busy: they come back in the next run.
+	idle, tired chan member
+	made        int
 }
 
 // A member is a worker's number, from 1, and its operand table.
@@ -58,6 +59,9 @@ func (e *Engine) workers(calls []call) int64 {
 
 // share is execute with so many workers.
 func (e *Engine) share(p *Program, f *frame, calls []call, symbols *int64, most int64) {
+	for len(f.crew.tired) > 0 {
+		f.crew.idle <- <-f.crew.tired
+	}
 	jobs := make([]job, len(calls))
 	var current atomic.Pointer[job]
 	e.busy.Add(1)
@@ -73,10 +77,11 @@ func (e *Engine) share(p *Program, f *frame, calls []call, symbols *int64, most 
 		current.Store(j)
 		e.recruit(p, f, int(workers)-1, &current)
 		j.work(e, 0, operands)
-		for turn := 1; j.done.Load() < c.tiles; turn++ {
-			pause()
-			if turn%patience == 0 {
-				runtime.Gosched()
+		for turn := 0; j.done.Load() < c.tiles; turn++ {
+			if turn < patience {
+				pause()
+			} else { // whoever is not done may need this very processor
+				time.Sleep(time.Microsecond)
 			}
 		}
 	}
@@ -87,7 +92,7 @@ func (e *Engine) share(p *Program, f *frame, calls []call, symbols *int64, most 
 // recruit has up to n other workers follow the current job, if there are processors for them.
 func (e *Engine) recruit(p *Program, f *frame, n int, current *atomic.Pointer[job]) {
 	if f.crew.idle == nil {
-		f.crew.idle = make(chan member, e.threads)
+		f.crew.idle, f.crew.tired = make(chan member, e.threads), make(chan member, e.threads)
 	}
 	for f.crew.made < min(n, cap(f.crew.idle)) {
 		f.crew.made++
@@ -95,42 +100,49 @@ func (e *Engine) recruit(p *Program, f *frame, n int, current *atomic.Pointer[jo
 		table[ScratchBuffer] = address(aligned(p.ScratchBytes))
 		f.crew.idle <- member{f.crew.made, table}
 	}
-	for f.crew.made-len(f.crew.idle) < n && len(f.crew.idle) > 0 && int(e.busy.Load()) < e.threads {
+	for f.crew.made-len(f.crew.idle)-len(f.crew.tired) < n && len(f.crew.idle) > 0 && int(e.busy.Load()) < e.threads {
 		m := <-f.crew.idle
 		table := m.table[ScratchBuffer+1:]
 		copy(table, f.table[ScratchBuffer+1:])
 		m.table[WeightsBuffer] = f.table[WeightsBuffer]
 		e.busy.Add(1)
 		go func() {
-			e.follow(m, current)
+			useful := e.follow(m, current)
 			clear(table)
-			f.crew.idle <- m
+			if useful {
+				f.crew.idle <- m
+			} else {
+				f.crew.tired <- m
+			}
 			e.busy.Add(-1)
 		}()
 	}
 }
 
-// follow works on each job until there are no more, or none comes for long, or another run needs the processor.
-func (e *Engine) follow(m member, current *atomic.Pointer[job]) {
+// follow works on each job until there are no more, or none comes for long, or another run needs the processor. It
+// returns whether it computed anything.
+func (e *Engine) follow(m member, current *atomic.Pointer[job]) (useful bool) {
 	var last *job
 	for turn := 0; turn < patience; turn++ {
 		j := current.Load()
 		switch {
 		case j == nil || int(e.busy.Load()) > e.threads:
-			return
+			return useful
 		case j == last:
 			pause()
 		default:
 			if m.number < len(j.ranges) {
-				j.work(e, m.number, unsafe.SliceData(m.table))
+				useful = j.work(e, m.number, unsafe.SliceData(m.table)) || useful
 			}
 			last, turn = j, 0
 		}
 	}
+	return useful
 }
 
-// work computes tiles until all are taken: first of the range of that number, then of the others.
-func (j *job) work(e *Engine, number int, operands *unsafe.Pointer) {
+// work computes tiles until all are taken: first of the range of that number, then of the others. It returns whether
+// there were any.
+func (j *job) work(e *Engine, number int, operands *unsafe.Pointer) (some bool) {
 	count := int64(len(j.ranges))
 	for i := range count {
 		n := (int64(number) + i) % count
@@ -140,7 +152,9 @@ func (j *job) work(e *Engine, number int, operands *unsafe.Pointer) {
 			if j.ranges[n].CompareAndSwap(taken, taken+portion) {
 				e.native.Call(j.entry, operands, j.symbols, first+taken, first+taken+portion)
 				j.done.Add(portion)
+				some = true
 			}
 		}
 	}
+	return some
 }
