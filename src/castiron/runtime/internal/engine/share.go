@@ -148,7 +148,11 @@ func (j *job) work(e *Engine, number int, operands *unsafe.Pointer) (some bool) 
 		n := (int64(number) + i) % count
 		first, size := j.tiles*n/count, j.tiles*(n+1)/count-j.tiles*n/count
 		for taken := j.ranges[n].Load(); taken < size; taken = j.ranges[n].Load() {
-			portion := min(j.chunk, (size-taken+1)/2)
+			portion := size - taken
+			if !j.strip {
+				portion = (portion + 1) / 2
+			}
+			portion = min(portion, j.chunk)
 			if j.ranges[n].CompareAndSwap(taken, taken+portion) {
 				e.native.Call(j.entry, operands, j.symbols, first+taken, first+taken+portion)
 				j.done.Add(portion)
