@@ -14,7 +14,7 @@ BLOCK_BYTES = 768 << 10
 COLUMNS = 64
 
 #: Bytes of transformed kernels from which results are computed in parts, by columns.
-SLAB_BYTES = 8 << 20
+SLAB_BYTES = 4 << 20
 
 
 def tiles(tile: int, channels: int) -> int:
@@ -24,8 +24,9 @@ def tiles(tile: int, channels: int) -> int:
 
 def slabs(tile: int, channels: int, outputs: int) -> int:
     """In how many parts, by columns, a convolution is computed whose kernels take much longer to read than the tiles of
-    an image to transform."""
-    return max(1, min((tile + 2) ** 2 * channels * outputs * 4 // SLAB_BYTES, outputs // COLUMNS))
+    an image to transform: a power of two, for as many threads."""
+    parts = max(1, min((tile + 2) ** 2 * channels * outputs * 4 // SLAB_BYTES, outputs // COLUMNS))
+    return 1 << parts.bit_length() - 1
 
 
 def workspace(tile: int, channels: int) -> int:
