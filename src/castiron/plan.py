@@ -24,6 +24,9 @@ MAX_BLOCK_ROWS = 64
 SCRATCH_BYTES = 512 << 10
 STREAM_BYTES = 24 << 10
 
+#: What of the weights of several products stays in the second-level cache from one block of rows to the next.
+CACHE_BYTES = 512 << 10
+
 #: The estimated time from which a row of a tensor of several dimensions is cut into finer ones, so that threads can
 #: share it.
 MAX_ROW_NANOS = 2e4
@@ -194,7 +197,7 @@ class _Planner:
             if REUSING_ROWS * (group.nanos(1) + nanos(node, group.rows, 1)) > MAX_BLOCK_NANOS:
                 return False
         return (group.rows is not None and self._row_local(node, group.rows, group.nodes)
-                and self._finer(node, group.rows) == group.rows)
+                and self._finer(node, group.rows) == group.rows and _is_timely(node, group))
 
     def _with_strip(self, node: Node, group: _Group) -> list[_Group]:
         """What is left of the group before a node, and a new one in which its last nodes compute the strip for the
@@ -362,8 +365,8 @@ class _Planner:
             return 1
         reused = [node for node in group.nodes if _uses_weights(node)]
         row = max(1.0, group.nanos(1) / _slabs(group))
-        first, second = (max(1, sum(self._bytes(v, group, block) for v in local)) for block in (1, 2))
-        each = max(1, second - first)
+        first, many = (self._scratch_space(group, local, block) for block in (1, 1 + MAX_BLOCK_ROWS))
+        each = max(1, (many - first) // MAX_BLOCK_ROWS)
         space = SCRATCH_BYTES if reused or group.strip else STREAM_BYTES
         fitting = (space - first + each) // each
         enough = max((-(-MAX_BLOCK_ROWS // _products(node, group.rows)) for node in reused), default=1)
@@ -400,6 +403,12 @@ class _Planner:
             offsets[value] = start
             alive.append((start, start + size, value))
         return offsets
+
+    def _scratch_space(self, group: _Group, local: list[Value], block: int) -> int:
+        """The bytes of scratch that a block's values take together."""
+        offsets = self._scratch(group, local, block)
+        ends = [offset + self._scratch_bytes(v, group, block) for v, offset in offsets.items()]
+        return max(ends, default=0) - min(offsets.values(), default=0)
 
     def _scratch_bytes(self, value: Value, group: _Group, block: int) -> int:
         return align(self._bytes(value, group, block) + ALIGNMENT)
@@ -554,6 +563,17 @@ def _uses_weights(node: Node) -> bool:
         return not window.is_depthwise(node.inputs[0].type.shape[-1], node.attrs["groups"])
     return node.op in ("dense", "integer_dense", "matmul", "winograd_conv") or any(
         _uses_weights(inner) for body in node.bodies.values() for inner in body.nodes)
+
+
+def _is_timely(node: Node, group: _Group) -> bool:
+    """Whether a group and a product after its own take no longer together than a block may for as many rows as make
+    good use of weights that don't stay in the cache until the next block."""
+    products = [n for n in (*group.nodes, node) if n.op in ("dense", "packed_conv")]
+    size = sum(typical_bytes(n.inputs[1].type) for n in products)
+    if node not in products or len(products) == 1 or size <= CACHE_BYTES or _known_factor(group.rows) == 1:
+        return True
+    rows = -(-MAX_BLOCK_ROWS // _products(node, group.rows))
+    return group.nanos(rows) + nanos(node, group.rows, rows) <= MAX_BLOCK_NANOS
 
 
 def _products(node: Node, rows: Dim) -> int:

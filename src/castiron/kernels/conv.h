@@ -122,9 +122,9 @@ INLINE void depthwise_line(const int kernel, const int stride, const struct wind
 }
 
 /* The addresses of the elements that DEPTHWISE_WINDOWS windows side by side, of which the first is the given one, cover on
- * their lines: `across` for each line of the kernel, `zeros` for padding. */
-INLINE void depthwise_columns(const struct window *w, const struct window_place *at, int64_t across, const float *x,
-                              const float *zeros, const float **table) {
+ * their lines: `across` for each line of the kernel, `zeros` for padding and for all but the first `used`. */
+INLINE void depthwise_columns(const struct window *w, const struct window_place *at, int64_t across, int64_t used,
+                              const float *x, const float *zeros, const float **table) {
     for (int64_t k0 = 0; k0 < w->kernel[0]; k0++)
         for (int64_t k1 = 0; k1 < w->kernel[1]; k1++) {
             int64_t p0 = at->start[0] + k0 * w->dilation[0], p1 = at->start[1] + k1 * w->dilation[1];
@@ -132,7 +132,7 @@ INLINE void depthwise_columns(const struct window *w, const struct window_place 
             const float *line = x + window_element(w, at, k0, k1, 0) * w->channels;
             for (int64_t j = 0; j < across; j++, line += w->channels) {
                 int64_t p2 = at->start[2] + j;
-                *table++ = inside && p2 >= 0 && p2 < w->size[2] ? line : zeros;
+                *table++ = inside && j < used && p2 >= 0 && p2 < w->size[2] ? line : zeros;
             }
         }
 }
@@ -174,7 +174,8 @@ INLINE void depthwise_near(const int kernel, const int stride, const struct wind
         struct window_place first = *at; \
         first.start[2] += start * w->stride[2]; \
         if (LINE) { \
-            depthwise_columns(w, &first, (DEPTHWISE_WINDOWS - 1) * STRIDE + LINE, x, scratch, table); \
+            depthwise_columns(w, &first, (DEPTHWISE_WINDOWS - 1) * STRIDE + LINE, (count - 1) * STRIDE + LINE, x, scratch, \
+                              table); \
         } else { \
             depthwise_vector number; \
             for (int j = 0; j < DEPTHWISE_WINDOWS; j++) number[j] = j < count ? j : count - 1; \
