@@ -38,10 +38,6 @@ MAX_BLOCK_NANOS = 4e6
 #: The same once weights are used often enough in a block that larger ones gain nothing.
 MAX_STREAM_NANOS = 1e5
 
-#: Products are one step only if a block of the longest time has so many rows: with fewer it would read their weights too
-#: often.
-REUSING_ROWS = 24
-
 #: The estimated time from which the rows of a single block are cut in two, so that two threads can share it.
 MIN_SHARED_NANOS = 4e5
 
@@ -193,9 +189,6 @@ class _Planner:
             return False
         if _slabs(group) > 1 or _slabs(_Group({node: None}, group.rows, group.stage)) > 1:
             return False
-        if group.rows is not None and _uses_weights(node) and any(map(_uses_weights, group.nodes)):
-            if REUSING_ROWS * (group.nanos(1) + nanos(node, group.rows, 1)) > MAX_BLOCK_NANOS:
-                return False
         return (group.rows is not None and self._row_local(node, group.rows, group.nodes)
                 and self._finer(node, group.rows) == group.rows and _is_timely(node, group))
 
