@@ -10,6 +10,7 @@ from castiron.kernels import (
     Extent,
     View,
     Writer,
+    cell,
     contraction,
     elementwise,
     hashing,
@@ -25,6 +26,7 @@ from castiron.kernels import (
 )
 from castiron.kernels.scalar import Instr
 from castiron.kernels.writer import LANES, MEMORY, add, at, mul, number
+from castiron.ops.cell import Cell
 from castiron.ops.fused import body_types
 from castiron.ops.loop import body_inputs
 from castiron.ops.winograd import POINTS
@@ -35,10 +37,10 @@ from castiron.strips import Strip
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
-           "window.h", "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h", "tree_bits.h")
+           "cell.h", "window.h", "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h", "tree_bits.h")
 
 #: The operators into whose code an operand goes that is a known number.
-WITH_NUMBERS = frozenset({"map", "dense", "packed_conv", "winograd_conv"})
+WITH_NUMBERS = frozenset({"map", "dense", "cell", "packed_conv", "winograd_conv"})
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -86,6 +88,8 @@ class _StepWriter:
     extents: dict[Expr, Expr] = field(default_factory=dict)
     first: str = "r"
     count: Extent = 1
+    #: What counts the iterations of the innermost loop.
+    trip: Extent = 0
 
     def write(self) -> None:
         w, step = self.w, self.step
@@ -135,8 +139,17 @@ class _StepWriter:
         with self.w.block(""):
             inputs = [self._number(node, v) or self._operand(v, by_rows, "const ")
                       for v, by_rows in zip(node.inputs, kinds, strict=True)]
-            output = self._operand(node.results[0], rows is not None, "")
-            _KERNELS[node.op](self, node, output, inputs)
+            outputs = [self._operand(v, rows is not None, "") for v in node.results]
+            if node.op == "cell":
+                self._cell(node, outputs, inputs)
+            else:
+                _KERNELS[node.op](self, node, outputs[0], inputs)
+
+    def _cell(self, node: Node, outs: list[View], inputs: list[View]) -> None:
+        a, packed, *more = inputs
+        types = Cell.operands(*(v.type for v in node.inputs), parts=node.attrs["parts"])
+        cell.cell(self.w, outs, a, packed, more, node.attrs["parts"], instrs(node.attrs["body"], types),
+                  node.attrs["results"], self.trip)
 
     def _loop(self, node: Node) -> None:
         w, body = self.w, node.attrs["body"]
@@ -154,7 +167,7 @@ class _StepWriter:
             if node.attrs["checked"]:
                 w.line(f"if (!*{self._operand(carried[0], False, 'const ').pointer}) break;")
             w.line(f"*{self._operand(next(iter(body.inputs.values())), False, '').pointer} = {trip};")
-            self._body(node, body)
+            replace(self, trip=trip)._body(node, body)
 
     def _conditional(self, node: Node) -> None:
         predicate = self._operand(node.inputs[0], False, "const ")
@@ -442,4 +455,4 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
 }
 
 #: The operators that a graph may have when it is planned.
-KERNEL_OPS = frozenset(_KERNELS) | {"loop", "conditional"}
+KERNEL_OPS = frozenset(_KERNELS) | {"cell", "loop", "conditional"}

@@ -554,7 +554,7 @@ def _uses_weights(node: Node) -> bool:
     """Whether a node uses the same operand again for each row, and that is work."""
     if node.op in ("packed_conv", "integer_conv"):
         return not window.is_depthwise(node.inputs[0].type.shape[-1], node.attrs["groups"])
-    return node.op in ("dense", "integer_dense", "matmul", "winograd_conv") or any(
+    return node.op in ("dense", "cell", "integer_dense", "matmul", "winograd_conv") or any(
         _uses_weights(inner) for body in node.bodies.values() for inner in body.nodes)
 
 

@@ -164,6 +164,8 @@ def flops(node: Node) -> Dim:
     match node.op:
         case "dense" | "matmul" | "integer_dense":
             return 2 * size * first.shape[-1] + more
+        case "cell":
+            return node.types[0].size * (2 * node.attrs["parts"] * first.shape[-1] + len(node.attrs["body"].instrs))
         case "packed_conv" | "integer_conv":
             return 2 * size * prod(node.attrs["sizes"]) * (first.shape[-1] // node.attrs["groups"]) + more
         case "winograd_conv":
@@ -184,6 +186,8 @@ def operator_text(node: Node) -> str:
     match node.op:
         case "dense" | "matmul" | "integer_dense":
             text = f"{name} {first.shape[-1]}→{node.types[0].shape[-1]}"
+        case "cell":
+            text = f"{name} {first.shape[-1]}→{node.attrs['parts']}·{node.types[0].shape[-1]}"
         case "packed_conv" | "winograd_conv" | "integer_conv":
             sizes = node.attrs.get("sizes", (3, 3))
             strides = [stride for stride in node.attrs.get("strides", ()) if stride != 1]

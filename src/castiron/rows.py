@@ -75,7 +75,7 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             kinds = [axes == 1, *(whole if op not in CONVOLUTIONS else [False, *(aligned(t) for t in types[2:])])]
         case "map":
             kinds = [aligned(t) for t in types]
-        case "dense":
+        case "dense" | "cell":
             if out.rank < 2:
                 return None
             kinds = [row_factor(types[0], rows) is not None, False, *(aligned(t) for t in types[2:])]
@@ -135,9 +135,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
 
 #: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "integer_dense", "reshape", "transpose", "concat", "slice", "pad", "update", "cumsum",
-                         "cumprod", "cummax", "cummin", "sort", "argsort", "resample", "reduce_sum", "reduce_prod",
-                         "reduce_max", "reduce_min"})
+_ROWS_FIRST = frozenset({"dense", "cell", "integer_dense", "reshape", "transpose", "concat", "slice", "pad", "update",
+                         "cumsum", "cumprod", "cummax", "cummin", "sort", "argsort", "resample", "reduce_sum",
+                         "reduce_prod", "reduce_max", "reduce_min"})
 
 
 #: Elements of the largest value that each block of rows computes for itself although all have the same.
@@ -220,7 +220,7 @@ def _demand(body: Graph, outputs: Sequence[bool], rows: Dim, demands: dict[Value
         else:
             flow = row_flow(node, rows) if node.bodies else None
             kinds = flow.operands if flow else None if node.bodies else row_operands(node, rows)
-            given = flow.results if flow else [row_factor(node.types[0], rows) is not None]
+            given = flow.results if flow else [row_factor(type, rows) is not None for type in node.types]
             if kinds is None or any(not demand <= {result} for demand, result in zip(wanted, given, strict=True)):
                 return False
             inside.update({node: True, **(flow.inside if flow else {})})

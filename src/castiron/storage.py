@@ -176,6 +176,8 @@ def _takes_views(node: Node, operand: int) -> bool:
     if node.op == "dense":
         return node.inputs[0].type.rank == 2 if operand == 0 else (
             operand >= 2 and node.inputs[operand].type.shape == node.types[0].shape and node.types[0].rank == 2)
+    if node.op == "cell":
+        return operand == 0 or (operand >= 2 and node.inputs[operand].type.shape[:-1] == node.types[0].shape[:-1])
     return node.op == "map"
 
 
@@ -222,7 +224,7 @@ def _can_be_written(shared: Storage, nodes: Sequence[Node], place: Value, target
 def _reads_in_step(shared: Storage, node: Node, operand: int) -> bool:
     """Whether a node reads of an operand only the element that it is about to write."""
     same = node.inputs[operand].type == node.types[0] and node.inputs[operand] not in shared.views
-    return same and (node.op == "map" or (node.op == "dense" and operand >= 2))
+    return same and (node.op == "map" or (node.op in ("dense", "cell") and operand >= 2))
 
 
 def lifetimes(nodes: Sequence[Node], shared: Storage) -> dict[Value, tuple[int, int]]:

@@ -104,6 +104,35 @@ def gru():
     return loop(TIME, [zeros(BATCH, 6)], step)
 
 
+def cell_of_four_gates():
+    """As wide as vectors are. Rows that a mask leaves out keep their states."""
+    kernel, recurrent, bias = random(3, 128), random(32, 128), random(128)
+
+    def step(i, carried):
+        h, c, out = carried
+        x = at(X, i)
+        z = F.add(F.add(F.matmul(x, kernel), F.matmul(h, recurrent)), bias)
+        gate = [F.slice(z, starts=(0, 32 * k), sizes=(-1, 32), steps=(1, 1)) for k in range(4)]
+        new = F.add(F.mul(F.sigmoid(gate[1]), c), F.mul(F.sigmoid(gate[0]), F.tanh(gate[2])))
+        y = F.mul(F.sigmoid(gate[3]), F.tanh(new))
+        counts = F.greater(F.slice(x, starts=(0, 0), sizes=(-1, 1), steps=(1, 1)), -0.5)
+        return F.select(counts, y, h), F.select(counts, new, c), F.update(out, i, y, axis=1)
+    return loop(TIME, [zeros(BATCH, 32), zeros(BATCH, 32), zeros(BATCH, TIME, 32)], step)
+
+
+def cell_of_three_gates():
+    """As wide as vectors are; the state is an operand of the product and of what follows it."""
+    kernel, recurrent, bias = random(3, 48), random(16, 48), random(48)
+
+    def step(i, carried):
+        x, h = F.matmul(at(X, i), kernel), F.add(F.matmul(carried[0], recurrent), bias)
+        part = [[F.slice(v, starts=(0, 16 * k), sizes=(-1, 16), steps=(1, 1)) for k in range(3)] for v in (x, h)]
+        z, r = (F.sigmoid(F.add(part[0][k], part[1][k])) for k in (0, 1))
+        new = F.tanh(F.add(part[0][2], F.mul(r, part[1][2])))
+        return [F.add(F.mul(z, carried[0]), F.mul(F.sub(1, z), new))]
+    return loop(TIME, [zeros(BATCH, 16)], step)
+
+
 def fibonacci():
     """The next of each value is made of the old ones."""
     return loop(10, [H, F.neg(H)], lambda i, v: (v[1], F.add(v[0], v[1])))
@@ -259,8 +288,9 @@ def uses_dimensions():
 
 
 LOOPS = {f.__name__: f for f in (
-    running_sum, simple_rnn, lstm, gru, fibonacci, rotation, twice_the_same, forgets, data_dependent,
-    condition_and_trips, condition_on_the_index, never, negative_trips, nested, nested_whole,
+    running_sum, simple_rnn, lstm, gru, cell_of_four_gates, cell_of_three_gates, fibonacci, rotation,
+    twice_the_same, forgets, data_dependent, condition_and_trips, condition_on_the_index, never, negative_trips,
+    nested, nested_whole,
     updates_along_the_first_axis, update_and_old_value, two_updates, update_outside, update_of_a_result, reshapes,
     types, branch_by_input, branch_in_a_loop, loop_in_a_branch, choice_of_constants, between_rows, wide,
     uses_dimensions)}

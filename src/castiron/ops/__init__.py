@@ -4,6 +4,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     activation,
     arithmetic,
     bitwise,
+    cell,
     contract,
     convolution,
     fourier,

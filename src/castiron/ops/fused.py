@@ -23,12 +23,17 @@ def body_types(body: Body, inputs: tuple[TensorType, ...]) -> list[TensorType]:
     return types
 
 
-def body_eval(body: Body, *arrays: np.ndarray) -> np.ndarray:
-    """The last instruction's result."""
+def body_values(body: Body, *arrays: np.ndarray) -> list[np.ndarray]:
+    """The inputs and every instruction's result."""
     values = list(arrays)
     for instr in body.instrs:
         values.append(OPS[instr.op].eval(*(values[i] for i in instr.operands), **dict(instr.attrs)))
-    return values[-1]
+    return values
+
+
+def body_eval(body: Body, *arrays: np.ndarray) -> np.ndarray:
+    """The last instruction's result."""
+    return body_values(body, *arrays)[-1]
 
 
 _RNG = np.random.default_rng(5)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from castiron.errors import OutputError
 from castiron.ir import Graph, in_bodies, print_graph
+from castiron.passes.cells import cells
 from castiron.passes.check import check
 from castiron.passes.control import control
 from castiron.passes.dequantize import dequantize
@@ -21,7 +22,7 @@ from castiron.passes.share import share
 from castiron.passes.simplify import simplify
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
-    control, dequantize, lower, fold, control, simplify, layout, simplify, pack, fold, hoist, fuse, share)
+    control, dequantize, lower, fold, control, simplify, layout, simplify, pack, fold, hoist, fuse, cells, share)
 
 
 def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE, dump: str | Path | None = None,
