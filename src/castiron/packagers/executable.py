@@ -17,6 +17,9 @@ from castiron.toolchain.tools import workdir
 
 _MAIN = "./cmd/predictor"
 
+#: Bytes that are copied at a time: the kernel keeps them together in the file's cache, and maps them so.
+_PIECE = 16 << 20
+
 
 def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> Path:
     """Write the executable for `platform` to the file `out`, and return `out`.
@@ -32,10 +35,10 @@ def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> 
 
 
 def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
-    """The executable's path in the cache; it is linked if it is not there."""
-
-    apart = artifact.weights.nbytes > go.MAX_WEIGHT_BYTES
-    if apart and platform.os != "linux":
+    """The executable's path in the cache; it is linked if it is not there. For Linux the weights are added to what Go
+    links: however many there are, and without memory for them."""
+    apart = platform.os == "linux"
+    if not apart and artifact.weights.nbytes > go.MAX_WEIGHT_BYTES:
         raise go_module.too_large(artifact, f"an executable for {platform.name}")
 
     def make(path: Path) -> None:
@@ -47,16 +50,16 @@ def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
         if apart:
             segment.append(path, artifact.weights)
 
-    return cache.fetch(_key(artifact, platform, tools, apart), make)
+    return cache.fetch(_key(artifact, platform, tools), make)
 
 
-def _key(artifact: Artifact, platform: Platform, tools: Tools, apart: bool) -> str:
+def _key(artifact: Artifact, platform: Platform, tools: Tools) -> str:
     """The digest of everything that decides the executable's bytes."""
     runtime = cache.files_digest(go_module.RUNTIME, (go_module.RUNTIME / f for f in go_module.runtime_files()))
     return cache.key(
         "executable", artifact.source, "\n".join(artifact.entries), artifact.model_go,
         _digest(artifact.weights), platform.name, runtime, zig.headers_digest(),
-        tools.zig_version(), tools.go_version(), str(apart),
+        tools.zig_version(), tools.go_version(),
     )  # fmt: skip
 
 
@@ -87,7 +90,8 @@ def _install(made: Path, out: Path) -> None:
         handle, new = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
         os.close(handle)
         try:
-            shutil.copyfile(made, new)
+            with open(made, "rb") as source, open(new, "wb", buffering=0) as target:
+                shutil.copyfileobj(source, target, _PIECE)
             os.chmod(new, 0o755)
             os.replace(new, out)
         except BaseException:

@@ -84,6 +84,7 @@ func (f *frame) place(arena *[]byte, l *layout) {
 	if n := int64(len(*arena)); n < l.arena || n > 4*l.arena+spareArena {
 		*arena = nil
 		*arena = aligned(l.arena)
+		preferLargePages(*arena)
 	}
 	base := address(*arena)
 	for i, offset := range l.offsets {
