@@ -208,7 +208,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(build, tmp_path, monkeypatc
     def copy(source, target, length):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
     with pytest.raises(OutputError, match="predictor cannot be written: No space left on device"):
         build("linux/amd64")
     assert [p.name for p in tmp_path.iterdir()] == ["runtime"]

@@ -90,7 +90,7 @@ def _install(made: Path, out: Path) -> None:
         handle, new = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
         os.close(handle)
         try:
-            with open(made, "rb") as source, open(new, "wb", buffering=0) as target:
+            with open(made, "rb") as source, open(new, "wb") as target:
                 shutil.copyfileobj(source, target, _PIECE)
             os.chmod(new, 0o755)
             os.replace(new, out)
