@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from castiron.ir import Graph, Node, Value, product
+from castiron.ir import Dim, Graph, Node, Value, constant, product
 from castiron.ops import F, apply
 from castiron.ops.base import normalize_axes
+from castiron.ops.fused import SCALAR_OPS
 
 Rule = Callable[..., Value | None]
 
@@ -158,11 +159,43 @@ def _padded_with_zeros(node: Node, x: Value, *rest: Value) -> Value | None:
     return result if result.type == node.types[0] else None
 
 
-#: Rules that look at how an operand is computed, which a feed may replace.
-CURIOUS = frozenset({_padded_with_zeros, _reshape_of_reshape, _transpose_of_transpose, _by_one, _one_times,
-                     _by_power_of_two, _known_power, _saturated_anyway})
+def _before_reshape(node: Node, *operands: Value) -> Value | None:
+    """What follows a product with constants, element by element, comes before the product's reshape: so it can go into
+    the product's epilogue."""
+    changing = [x for x in operands if x.node.op != "constant"]
+    if len(changing) != 1 or changing[0].node.op != "reshape" or changing[0].type.shape != node.types[0].shape:
+        return None
+    x = changing[0].node.inputs[0]
+    moved = [x if y is changing[0] else _under_reshape(y, changing[0].type.shape, x.type.shape) for y in operands]
+    if None in moved or not _follows_product(x):
+        return None
+    return F.reshape(apply(node.op, *moved, **node.attrs), shape=node.types[0].shape)
 
-RULES: dict[str, tuple[Rule, ...]] = {
+
+def _under_reshape(y: Value, shape: tuple[Dim, ...], before: tuple[Dim, ...]) -> Value | None:
+    """A constant that goes with the last axes of a shape, for a tensor that had another shape before."""
+    own = y.type.shape[next((i for i, dim in enumerate(y.type.shape) if dim != 1), y.type.rank):]
+    if own != shape[len(shape) - len(own):]:
+        return None
+    suffix = next((before[i:] for i in range(len(before), -1, -1) if product(before[i:]) == y.type.size), None)
+    return None if suffix is None else constant(y.constant.reshape(suffix))
+
+
+def _follows_product(x: Value) -> bool:
+    """Whether a value is a product, or computed from one and constants element by element."""
+    while x.node.op in SCALAR_OPS:
+        changing = [y for y in x.node.inputs if y.node.op != "constant"]
+        if len(changing) != 1:
+            return False
+        x = changing[0]
+    return x.node.op in ("matmul", "conv")
+
+
+#: Rules that look at how an operand is computed, which a feed may replace.
+CURIOUS = frozenset({_before_reshape, _padded_with_zeros, _reshape_of_reshape, _transpose_of_transpose, _by_one,
+                     _one_times, _by_power_of_two, _known_power, _saturated_anyway})
+
+_OWN: dict[str, tuple[Rule, ...]] = {
     "gather": (_only_slice,),
     "update": (_only_part,),
     "reshape": (_same_type, _reshape_of_reshape),
@@ -180,3 +213,5 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "window_sum": (_padded_with_zeros,),
     **{f"reduce_{kind}": (_nothing_to_reduce,) for kind in ("sum", "prod", "max", "min")},
 }
+
+RULES = {**_OWN, **{op: (*_OWN.get(op, ()), _before_reshape) for op in SCALAR_OPS}}
