@@ -61,6 +61,13 @@ def test_epilogues_see_their_row_and_column(kernels, m, n, k):
     assert np.allclose(c, np.tanh(product) + rest, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("n", COLUMNS)
+def test_where_a_tile_meets_its_epilogue_changes_no_bit(kernels, n):
+    for m, k in itertools.product((1, 5, 11, 12, 25), (1, 10, 67)):
+        a, b, rest = random(m, k), random(k, n), random(m, n, seed=3)
+        assert same(*(gemm(kernels, name, a, b, rest, n) for name in ("residual", "long_residual"))), (m, k)
+
+
 def test_strided_rows_keep_what_lies_between(kernels):
     m, n, k, lda, ldc = 7, 21, 5, 8, 30
     a, b = random(m, lda), random(k, n)

@@ -92,6 +92,7 @@ ENTRY(store_three) { v_store_n((float *)p[0], v_load((const float *)p[1]), 3); }
 GEMM_DEFINE(plain, PLAIN)
 GEMM_DEFINE(bias_relu, BIAS_RELU)
 GEMM_DEFINE(residual, RESIDUAL)
+GEMM_DEFINE_LONG(long_residual, RESIDUAL)
 
 /* d: m, n, k, lda, ldc, stride of the epilogue's operand; p: C, A, packed B, the epilogue's operand. */
 #define GEMM(name) \
@@ -99,7 +100,7 @@ GEMM_DEFINE(residual, RESIDUAL)
         struct epilogue e = {{p[3]}, {d[5]}}; \
         name(d[0], d[1], d[2], p[1], d[3], p[2], p[0], d[4], &e); \
     }
-GEMM(plain) GEMM(bias_relu) GEMM(residual)
+GEMM(plain) GEMM(bias_relu) GEMM(residual) GEMM(long_residual)
 
 /* A layer whose n and k the compiler knows. */
 ENTRY(gemm_layer) {

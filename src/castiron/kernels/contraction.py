@@ -9,6 +9,9 @@ from castiron.kernels.writer import LANES, MEMORY, REGISTER, Extent, View, Write
 #: Bytes of weights that are worth a part of their own where a product is computed in parts.
 SLAB_BYTES = 8 << 20
 
+#: Instructions of an epilogue that is worth a copy for each sum of a tile.
+SHORT = 12
+
 
 def slabs(k: int, columns: int) -> int:
     """In how many parts, by columns, a product is computed whose weights take much longer to read than a few rows to
@@ -42,8 +45,9 @@ def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs:
 
 def product(w: Writer, columns: Extent, out: View, more: list[View], instrs: list[Instr]) -> str:
     """The name of a product with this epilogue, for any shape; one column is a family of its own."""
-    family = f"GEMM_{'COLUMN_' if columns == 1 else ''}DEFINE(@, @_epilogue)"
-    return w.define("gemm_", f"{epilogue(out, more, instrs)}\n{family}")
+    long = len(instrs) > SHORT or any(instr.op in scalar.ELEMENTARY for instr in instrs)
+    family = "GEMM_COLUMN_DEFINE" if columns == 1 else "GEMM_DEFINE_LONG" if long else "GEMM_DEFINE"
+    return w.define("gemm_", f"{epilogue(out, more, instrs)}\n{family}(@, @_epilogue)")
 
 
 def epilogue_operands(w: Writer, out: View, more: list[View]) -> str:

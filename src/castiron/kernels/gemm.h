@@ -8,8 +8,9 @@
  * each over every w-th k, then added up first to last. One sum makes a chain of k dependent multiply-adds, which
  * a narrow C can't hide: hence more ways for fewer columns.
  *
- * A tile of C is accumulated in registers, left in a small buffer, and given to the epilogue from there, so the
- * inner loops exist once however many epilogues a program has.
+ * A tile of C is accumulated in registers. The largest tiles, which do most of the work, meet a short epilogue there;
+ * others are left in a small buffer and given to it from there, so these inner loops exist once however many epilogues
+ * a program has.
  */
 #ifndef CASTIRON_GEMM_H
 #define CASTIRON_GEMM_H
@@ -76,39 +77,51 @@ INLINE struct gemm_split gemm_split(int64_t total, int64_t most) {
 #define GEMM_IN_ORDER(x) (void)0
 #endif
 
-/* tile[row][panel] of a tile with constant rows and panels. With each step along k a cache line is fetched that a later
- * tile reads: the one at `ahead`, then those `pace` floats further. */
-INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const float *a, int64_t lda,
-                           const float *b, int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
-    for (int64_t way = 0; way < ways; way++) {
-        f32x16 sum[GEMM_ROWS][GEMM_PANELS];
+/* sum[row][panel] over every `ways`th k from `way` on, rows and panels constant. With each step along k a cache line is
+ * fetched that a later tile reads: the one at `ahead`, then those `pace` floats further. */
+INLINE void gemm_sum(const int rows, const int panels, int64_t k, const float *a, int64_t lda, const float *b,
+                     int64_t way, int64_t ways, const float *ahead, int64_t pace, f32x16 sum[GEMM_ROWS][GEMM_PANELS]) {
 #pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
-            for (int j = 0; j < panels; j++) sum[i][j] = v_splat(0.0f);
+        for (int j = 0; j < panels; j++) sum[i][j] = v_splat(0.0f);
 #pragma clang loop unroll(disable)
-        for (int64_t p = way; p < k; p += ways, ahead += pace) {
-            __builtin_prefetch(ahead);
-            f32x16 column[GEMM_PANELS];
+    for (int64_t p = way; p < k; p += ways, ahead += pace) {
+        __builtin_prefetch(ahead);
+        f32x16 column[GEMM_PANELS];
 #pragma clang loop unroll(full)
-            for (int j = 0; j < panels; j++) column[j] = *(const f32x16 *)(b + (j * k + p) * LANES);
+        for (int j = 0; j < panels; j++) column[j] = *(const f32x16 *)(b + (j * k + p) * LANES);
 #pragma clang loop unroll(full)
-            for (int i = 0; i < rows; i++) {
-                f32x16 x = v_splat(a[i * lda + p]);
-#pragma clang loop unroll(full)
-                for (int j = 0; j < panels; j++) {
-                    sum[i][j] = v_fma(x, column[j], sum[i][j]);
-                    GEMM_IN_ORDER(sum[i][j]);
-                }
-            }
-        }
-#pragma clang loop unroll(full)
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < rows; i++) {
+            f32x16 x = v_splat(a[i * lda + p]);
 #pragma clang loop unroll(full)
             for (int j = 0; j < panels; j++) {
-                f32x16 *t = &tile[i * panels + j];
-                *t = way ? *t + sum[i][j] : sum[i][j];
+                sum[i][j] = v_fma(x, column[j], sum[i][j]);
+                GEMM_IN_ORDER(sum[i][j]);
             }
+        }
+    }
+}
+
+/* tile[row][panel] = sum[row][panel] or, but for the first way, that and what is there. */
+INLINE void gemm_gather(const int rows, const int panels, int64_t way, const f32x16 sum[GEMM_ROWS][GEMM_PANELS],
+                        f32x16 *tile) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+        for (int j = 0; j < panels; j++) {
+            f32x16 *t = &tile[i * panels + j];
+            *t = way ? *t + sum[i][j] : sum[i][j];
+        }
+}
+
+/* tile[row][panel] of a tile with constant rows and panels. */
+INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const float *a, int64_t lda, const float *b,
+                           int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
+    for (int64_t way = 0; way < ways; way++) {
+        f32x16 sum[GEMM_ROWS][GEMM_PANELS];
+        gemm_sum(rows, panels, k, a, lda, b, way, ways, ahead, pace, sum);
+        gemm_gather(rows, panels, way, sum, tile);
     }
 }
 
@@ -142,19 +155,24 @@ INLINE void gemm_strip_body(const int panels, const int ways, int64_t k, const f
     }
 }
 
-/* What occurs and fits registers: tiles (rows, panels); for a single row, strips (panels, ways). */
+/* What occurs and fits registers: tiles (rows, panels), those (rows, panels, ways) that meet short epilogues there; for
+ * a single row, strips (panels, ways). */
 #if defined(__AVX512F__)
 #define GEMM_ACROSS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
 #define GEMM_TILES(T) \
     GEMM_ACROSS(T, 2) GEMM_ACROSS(T, 3) GEMM_ACROSS(T, 4) GEMM_ACROSS(T, 5) GEMM_ACROSS(T, 6)
+#define GEMM_MAIN_TILES(T, name) \
+    T(name, 5, 3, 1) T(name, 5, 4, 1) T(name, 6, 3, 1) T(name, 6, 4, 1) T(name, 5, 4, 2) T(name, 6, 4, 2)
 #define GEMM_STRIPS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(2, 1) T(3, 1) T(4, 1)
 INLINE int64_t gemm_tile_panels(int64_t) { return 4; }
 #elif defined(__AVX2__) || defined(__aarch64__)
 #define GEMM_TILES(T) T(2, 1) T(2, 2) T(3, 1) T(4, 1) T(5, 1) T(6, 1)
+#define GEMM_MAIN_TILES(T, name) T(name, 5, 1, 1) T(name, 6, 1, 1) T(name, 5, 1, 2) T(name, 6, 1, 2)
 #define GEMM_STRIPS(T) T(1, 4) T(1, 2) T(2, 2) T(2, 1) T(3, 1) T(4, 1)
 INLINE int64_t gemm_tile_panels(int64_t rows) { return rows <= 2 ? 2 : 1; }
 #else
 #define GEMM_TILES(T) T(1, 1) T(2, 1)
+#define GEMM_MAIN_TILES(T, name) T(name, 2, 1, 1) T(name, 2, 1, 2)
 #define GEMM_STRIPS(T) T(1, 2) T(1, 1) T(2, 1)
 INLINE int64_t gemm_tile_panels(int64_t) { return 1; }
 #endif
@@ -172,8 +190,8 @@ GEMM_TILES(GEMM_TILE_KERNEL)
     }
 GEMM_STRIPS(GEMM_STRIP_KERNEL)
 
-NOINLINE void gemm_tile_ahead(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
-                              int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
+NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
+                        int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
     if (rows == 1) {
         switch (panels * 8 + ways) {
 #define GEMM_STRIP_CASE(panels, ways) \
@@ -188,13 +206,8 @@ NOINLINE void gemm_tile_ahead(int64_t rows, int64_t panels, int64_t k, const flo
     }
 }
 
-INLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b, int64_t ways,
-                      f32x16 *tile) {
-    gemm_tile_ahead(rows, panels, k, a, lda, b, ways, b, ways * LANES, tile);
-}
-
-/* Panels worked on at once for so many rows: what registers hold, and for a single row what
- * processors fetch ahead. */
+/* Panels worked on at once for so many rows: what registers hold, and for a single row what processors fetch
+ * ahead. */
 INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
     if (rows > 1) return gemm_tile_panels(rows);
     int64_t held = GEMM_STRIP_SUMS > ways ? GEMM_STRIP_SUMS / ways : 1;
@@ -205,15 +218,53 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
  * counts would take as long as the sums. */
 #define GEMM_STRAIGHT 8192
 
+/* One of the main tiles with its epilogue, all columns there. Each panel's results are computed before the first is
+ * stored: operands that all rows share are loaded once. */
+#define GEMM_MAIN_KERNEL(name, rows, panels, ways) \
+    NOINLINE void name##_##rows##x##panels##x##ways(int64_t row, int64_t column, int64_t k, const float *a, \
+                                                    int64_t lda, const float *b, const float *ahead, int64_t pace, \
+                                                    float *c, int64_t ldc, const struct epilogue *e) { \
+        f32x16 first[rows * panels], sum[GEMM_ROWS][GEMM_PANELS]; \
+        if (ways == 2) { \
+            gemm_sum(rows, panels, k, a, lda, b, 0, 2, ahead, pace, sum); \
+            gemm_gather(rows, panels, 0, sum, first); \
+            __asm__ volatile("" : : "r"(first) : "memory"); /* in memory: registers are for the next sums */ \
+        } \
+        gemm_sum(rows, panels, k, a, lda, b, ways - 1, ways, ahead, pace, sum); \
+        if (ways == 2) \
+            _Pragma("clang loop unroll(full)") \
+            for (int i = 0; i < rows * panels; i++) sum[i / panels][i % panels] += first[i]; \
+        _Pragma("clang loop unroll(full)") \
+        for (int j = 0; j < panels; j++, column += LANES) { \
+            f32x16 y[rows]; \
+            _Pragma("clang loop unroll(full)") \
+            for (int i = 0; i < rows; i++) y[i] = name##_values(sum[i][j], row + i, column, LANES, e); \
+            _Pragma("clang loop unroll(full)") \
+            for (int i = 0; i < rows; i++) v_store(c + (row + i) * ldc + column, y[i]); \
+        } \
+    }
+#define GEMM_MAIN_CASE(name, rows, panels, ways) \
+    case (rows * 8 + panels) * 8 + ways: \
+        name##_##rows##x##panels##x##ways(row, column, k, from, lda, part, ahead, pace, c, ldc, e); \
+        continue;
+#define GEMM_NO_TILES(T, name)
+
 /* Defines name(): C[0..m-1][0..n-1] = EPILOGUE(A B). EPILOGUE(sum, e, row, column, count) is an expression of 16
  * floats, the values of `row` at `column`.. `column`+15, of which the first `count` exist. It is evaluated once for
  * each element, in any order. m >= 0, n >= 1, k >= 0; strides count elements. C overlaps neither A nor B, but may be
- * an operand that the epilogue reads at the element it is asked for. */
-#define GEMM_DEFINE(name, EPILOGUE) \
+ * an operand that the epilogue reads at the element it is asked for. GEMM_DEFINE_LONG is for an epilogue of which there
+ * should be no copy for each sum of a tile. */
+#define GEMM_DEFINE(name, EPILOGUE) GEMM_FAMILY(name, EPILOGUE, GEMM_MAIN_TILES)
+#define GEMM_DEFINE_LONG(name, EPILOGUE) GEMM_FAMILY(name, EPILOGUE, GEMM_NO_TILES)
+#define GEMM_FAMILY(name, EPILOGUE, MAIN_TILES) \
+    INLINE f32x16 name##_values(f32x16 sum, int64_t row, int64_t column, int64_t count, const struct epilogue *e) { \
+        return EPILOGUE(sum, e, row, column, count); \
+    } \
+    MAIN_TILES(GEMM_MAIN_KERNEL, name) \
     INLINE void name##_finish(f32x16 sum, int64_t row, int64_t column, int64_t n, float *c, \
                               const struct epilogue *e) { \
         int64_t count = n - column < LANES ? n - column : LANES; \
-        f32x16 y = EPILOGUE(sum, e, row, column, count); \
+        f32x16 y = name##_values(sum, row, column, count, e); \
         if (count == LANES) v_store(c + column, y); \
         else v_store_n(c + column, y, count); \
     } \
@@ -241,15 +292,18 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
         int64_t pace = shared ? panels.size * LANES / rows.count : ways * LANES; \
         for (int64_t t = 0, panel = 0; t < panels.count; t++) { \
             int64_t across = panels.size + (t < panels.longer); \
-            const float *part = b + panel * LANES * k, *next = part + across * LANES * k; \
-            for (int64_t u = 0, row = 0; u < rows.count; u++) { \
-                int64_t down = rows.size + (u < rows.longer); \
-                const float *ahead = shared ? next + u * pace * k : part; \
-                gemm_tile_ahead(down, across, k, a + row * lda, lda, part, ways, ahead, pace, tile); \
+            const int64_t column = panel * LANES; \
+            const float *part = b + column * k, *next = part + across * LANES * k; \
+            for (int64_t u = 0, row = 0, down; u < rows.count; u++, row += down) { \
+                down = rows.size + (u < rows.longer); \
+                const float *from = a + row * lda, *ahead = shared ? next + u * pace * k : part; \
+                if (n - column >= across * LANES) \
+                    switch ((down * 8 + across) * 8 + ways) { MAIN_TILES(GEMM_MAIN_CASE, name) } \
+                gemm_tile(down, across, k, from, lda, part, ways, ahead, pace, tile); \
                 const f32x16 *sum = tile; \
-                for (int64_t end = row + down; row < end; row++) \
+                for (int64_t i = row; i < row + down; i++) \
                     for (int64_t j = 0; j < across; j++) \
-                        name##_finish(*sum++, row, (panel + j) * LANES, n, c + row * ldc, e); \
+                        name##_finish(*sum++, i, column + j * LANES, n, c + i * ldc, e); \
             } \
             panel += across; \
         } \

@@ -24,10 +24,10 @@ _FLOAT = {
 }
 
 #: Functions of elementary.h.
-_ELEMENTARY = ("exp", "expm1", "log", "log1p", "rsqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+ELEMENTARY = ("exp", "expm1", "log", "log1p", "rsqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
                "asinh", "acosh", "atanh", "tanh", "sigmoid", "softplus", "erf", "erfc", "ndtr",
                "pow", "atan2")
-_FLOAT |= {name: f"v_{name}({{0}})" for name in _ELEMENTARY} | {name: f"v_{name}({{0}}, {{1}})"
+_FLOAT |= {name: f"v_{name}({{0}})" for name in ELEMENTARY} | {name: f"v_{name}({{0}}, {{1}})"
                                                                for name in ("pow", "atan2")}
 
 #: Roundings of narrow.h.
