@@ -26,7 +26,7 @@ ENTRIES = (
     *(f"apply_{name}" for name in UNARY + BINARY), *(f"apply64_{name}" for name in UNARY64 + BINARY64),
     *(f"partial_{dtype}" for dtype in DTYPES),
     "leaky", "classify", "reduce", "reduce_f64", "store_three",
-    "gemm_plain", "gemm_bias_relu", "gemm_residual", "gemm_layer", "gemm_column", "gemm_pack",
+    "gemm_plain", "gemm_bias_relu", "gemm_residual", "gemm_long_residual", "gemm_layer", "gemm_column", "gemm_pack",
 )  # fmt: skip
 
 PLACES = {"end": 0, "start": 1}  # of an operand between its two guard pages
