@@ -84,12 +84,12 @@ INLINE f32x16 v_expm1(f32x16 x) {
     return v_select(v_abs(x) < 0x1p-26f, x, y + y);
 }
 
-/* 1 / (1 + e^-x), as e^x / (1 + e^x) for negative x, which keeps its relative precision to the last. What
- * rounding took from 1 + e is given back. */
+/* 1 / (1 + e^-x), both times 2^-30, so that e^-x does not overflow where the result is subnormal. Where it is 1, e^-x
+ * may be anything small. */
 INLINE f32x16 v_sigmoid(f32x16 x) {
-    f32x16 e = v_exp(-v_abs(x)), sum = 1.0f + e, lost = e - (sum - 1.0f);
-    f32x16 y = v_select(x < 0.0f, e, v_splat(1.0f)) / sum;
-    return v_fma(-y, lost, y);
+    i32x16 n;
+    f32x16 e = v_exp_reduced(v_clamp(-x, -66.0f, 105.0f), &n), scale = v_power_of_two(n - 30);
+    return 0x1p-30f / (0x1p-30f + v_fma(e, scale, scale));
 }
 
 /* Small |x|: x + x^3 p(x^2), relative error 2^-29. Else 1 - 2 / (e^2|x| + 1). */

@@ -13,8 +13,8 @@ from castiron.kernels.writer import LANES, MEMORY, REGISTER, Extent, View, Write
 #: Bytes of windows that are copied side by side to be multiplied: part of the second-level cache.
 GATHER_BYTES = 192 << 10
 
-#: The most windows that a level works on at once where every channel is convolved by itself.
-DEPTHWISE_WINDOWS = 8
+#: Lines of windows whose addresses are in scratch where every channel is convolved by itself.
+DEPTHWISE_BAND = 16
 
 #: The kernel sizes and strides along the last dimension for which there is code for windows side by side.
 DEPTHWISE_LINES = {(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)}
@@ -82,7 +82,7 @@ def workspace(sizes: tuple[int, ...], channels: int, groups: int) -> int:
     """Bytes of scratch that a packed convolution needs."""
     taps = prod(sizes)
     if is_depthwise(channels, groups):
-        return 4 * (align(channels) + LANES) + 8 * (1 + DEPTHWISE_WINDOWS) * taps
+        return 8 * DEPTHWISE_BAND * prod(sizes[:-1])
     rows, stride = _gathered(taps * (channels // groups))
     return 4 * (rows * stride + LANES)
 
