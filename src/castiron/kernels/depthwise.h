@@ -23,22 +23,22 @@
 #define DEPTHWISE_KERNEL 7 /* the largest along a line that there is code for */
 #define DEPTHWISE_BAND 16  /* lines of windows that are computed for one column after another */
 
-/* Windows side by side on a line: their first row in the result, the position at which the first one begins, how many they are,
- * and for each of the kernel's lines where position 0 of the first channel is, or NULL if the line is padding. */
+/* Windows side by side on a line: their first row in the result, the position at which the first one begins, how many
+ * they are, and for each of the kernel's lines where position 0 of the first channel is, or NULL if the line is padding. */
 struct depthwise_run {
     int64_t row, start, count;
     const float **lines;
 };
 
-/* A column of 16 channels, of which `lanes` exist: its first one, and what there is instead of padding. `skips` says that
- * padding can be left out, because every weight makes zero of it. */
+/* A column of 16 channels, of which `lanes` exist: its first one, and what there is instead of padding. `skips` says
+ * that padding can be left out, because every weight makes zero of it. */
 struct depthwise_column {
     int64_t first, lanes;
     const float *weights, *zeros;
     _Bool skips;
 };
 
-/* The runs of up to `count` windows from the given one on, which is moved behind them; `row` counts their rows, and
+/* The runs of windows up to row `count`, from the given one on, which is that of `row`; both are moved behind them.
  * `lines` has room for all lines of DEPTHWISE_BAND runs. Returns how many there are. */
 INLINE int64_t depthwise_runs(const struct window *w, struct window_place *at, const float *x, int64_t *row,
                               int64_t count, struct depthwise_run *runs, const float **lines) {
@@ -78,8 +78,8 @@ INLINE f32x16 depthwise_load(const float *x, int64_t lanes) {
     return v_load_n(x, lanes);
 }
 
-/* sum[window] of `many` windows side by side, the first at position `start`, with a kernel and a stride along the line that
- * are known. What neighbours share is loaded once. All are `inside` and all channels exist, or not. */
+/* sum[window] of `many` windows side by side, the first at position `start`, with a kernel and a stride along the line
+ * that are known. What neighbours share is loaded once. All are `inside` and all channels exist, or not. */
 INLINE void depthwise_near(const int many, const int kernel, const int stride, const int inside, const struct window *w,
                            const float *const *lines, int64_t start, const struct depthwise_column *v, f32x16 *sum) {
     const int64_t channels = w->channels, size = w->size[2], count = w->kernel[0] * w->kernel[1];
@@ -132,8 +132,8 @@ INLINE _Bool depthwise_finite(const float *b, int64_t taps) {
     return !v_any(v_is_nan(sum));
 }
 
-/* Defines name(): c [count][channels], each channel convolved by itself; weights [ceil(channels/16)][kernel][16]. KERNEL
- * and STRIDE are those along the last dimension if both are small and it isn't dilated, else 0. The epilogue may be
+/* Defines name(): c [count][channels], each channel convolved by itself; weights [ceil(channels/16)][kernel][16].
+ * KERNEL and STRIDE are those along the last dimension if both are small and it isn't dilated, else 0. The epilogue may be
  * evaluated twice for an element. The scratch has room for DEPTHWISE_BAND addresses of each line of the kernel. */
 #define DEPTHWISE_DEFINE(name, EPILOGUE, KERNEL, STRIDE) \
     INLINE void name##_some(const int many, const int inside, const struct window *w, const float *const *lines, \
