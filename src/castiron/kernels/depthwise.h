@@ -24,7 +24,7 @@
 #define DEPTHWISE_BAND 16  /* lines of windows that are computed for one column after another */
 
 /* Windows side by side on a line: their first row in the result, the position at which the first one begins, how many
- * they are, and for each of the kernel's lines where position 0 of the first channel is, or NULL if the line is padding. */
+ * they are, and for each of the kernel's lines where position 0 of the first channel is, or NULL if it is padding. */
 struct depthwise_run {
     int64_t row, start, count;
     const float **lines;
@@ -79,10 +79,13 @@ INLINE f32x16 depthwise_load(const float *x, int64_t lanes) {
 }
 
 /* sum[window] of `many` windows side by side, the first at position `start`, with a kernel and a stride along the line
- * that are known. What neighbours share is loaded once. All are `inside` and all channels exist, or not. */
+ * that are known. What neighbours share is loaded once. All are `inside` and asked for, and all channels exist; or else
+ * only the first `used` are asked for, and nothing is read that these don't cover. */
 INLINE void depthwise_near(const int many, const int kernel, const int stride, const int inside, const struct window *w,
-                           const float *const *lines, int64_t start, const struct depthwise_column *v, f32x16 *sum) {
-    const int64_t channels = w->channels, size = w->size[2], count = w->kernel[0] * w->kernel[1];
+                           const float *const *lines, int64_t start, int64_t used, const struct depthwise_column *v,
+                           f32x16 *sum) {
+    const int64_t covered = start + (used - 1) * stride + kernel, size = covered < w->size[2] ? covered : w->size[2];
+    const int64_t channels = w->channels, count = w->kernel[0] * w->kernel[1];
     const float *b = v->weights;
 #pragma clang loop unroll(full)
     for (int i = 0; i < many; i++) sum[i] = v_splat(0.0f);
@@ -109,7 +112,7 @@ INLINE void depthwise_near(const int many, const int kernel, const int stride, c
 
 /* The same with any kernel and stride. */
 INLINE void depthwise_far(const int many, const struct window *w, const float *const *lines, int64_t start,
-                          const struct depthwise_column *v, f32x16 *sum) {
+                          int64_t used, const struct depthwise_column *v, f32x16 *sum) {
     const float *b = v->weights;
 #pragma clang loop unroll(full)
     for (int i = 0; i < many; i++) sum[i] = v_splat(0.0f);
@@ -118,7 +121,7 @@ INLINE void depthwise_far(const int many, const struct window *w, const float *c
             int64_t p = start + tap * w->dilation[2];
 #pragma clang loop unroll(full)
             for (int i = 0; i < many; i++, p += w->stride[2]) {
-                int there = lines[k] && (uint64_t)p < (uint64_t)w->size[2];
+                int there = i < used && lines[k] && (uint64_t)p < (uint64_t)w->size[2];
                 f32x16 x = depthwise_load(there ? lines[k] + p * w->channels + v->first : v->zeros, v->lanes);
                 sum[i] = v_fma(x, *(const f32x16 *)b, sum[i]);
             }
@@ -133,8 +136,8 @@ INLINE _Bool depthwise_finite(const float *b, int64_t taps) {
 }
 
 /* Defines name(): c [count][channels], each channel convolved by itself; weights [ceil(channels/16)][kernel][16].
- * KERNEL and STRIDE are those along the last dimension if both are small and it isn't dilated, else 0. The epilogue may be
- * evaluated twice for an element. The scratch has room for DEPTHWISE_BAND addresses of each line of the kernel. */
+ * KERNEL and STRIDE are those along the last dimension if both are small and it isn't dilated, else 0. The epilogue may
+ * be evaluated twice for an element. The scratch has room for DEPTHWISE_BAND addresses of each line of the kernel. */
 #define DEPTHWISE_DEFINE(name, EPILOGUE, KERNEL, STRIDE) \
     INLINE void name##_some(const int many, const int inside, const struct window *w, const float *const *lines, \
                             int64_t start, const struct depthwise_column *v, int64_t row, int64_t count, float *c, \
@@ -142,8 +145,8 @@ INLINE _Bool depthwise_finite(const float *b, int64_t taps) {
         const int64_t lanes = inside ? LANES : v->lanes, channels = w->channels; \
         float *to = c + row * channels + v->first; \
         f32x16 sum[DEPTHWISE_WINDOWS]; \
-        if (KERNEL) depthwise_near(many, KERNEL, STRIDE, inside, w, lines, start, v, sum); \
-        else depthwise_far(many, w, lines, start, v, sum); \
+        if (KERNEL) depthwise_near(many, KERNEL, STRIDE, inside, w, lines, start, count, v, sum); \
+        else depthwise_far(many, w, lines, start, count, v, sum); \
         _Pragma("clang loop unroll(full)") \
         for (int i = 0; i < many; i++, to += channels) { \
             if (i >= count) break; \
