@@ -367,8 +367,8 @@ def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) ->
 
 
 def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
-    return lambda s, node, out, inputs: window.reduce(s.w, kind, out, inputs[0],
-                                                      _windows(s, node, out, node.attrs["sizes"]))
+    return lambda s, node, out, inputs: window.reduce(
+        s.w, kind, out, inputs[0], _windows(s, node, out, node.attrs["sizes"]), node.attrs.get("padding"))
 
 
 def _overlap_add(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:

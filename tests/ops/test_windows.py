@@ -61,7 +61,7 @@ def tiled(x):
     """What is computed in tiles, larger and smaller ones."""
     x = conv(x, 64, 3)
     x = F.add(x, conv(x, 64, 3))
-    return conv(F.average_pool(conv(x, 160, 3), sizes=(2, 2), strides=(2, 2), before=(1, 0), after=(1, 1),
+    return conv(F.average_pool(conv(x, 160, 3), sizes=(2, 2), strides=(4, 4), before=(1, 0), after=(1, 1),
                                count_padding=True), 160, 3)
 
 
@@ -159,7 +159,10 @@ def test_an_image_has_work_for_several_threads():
 def test_lines_of_tiles_are_computed_together(compiled):
     sides = {node.attrs["tile"] for node in compiled.programs["tiles"].graph.nodes if node.op == "winograd_conv"}
     cut = [step for step in compiled.programs["tiles"].steps if step.nodes[0].op == "winograd_conv" and step.rows != N]
-    assert sides == {2, 4} and cut and all(step.block % step.nodes[0].attrs["tile"] == 0 for step in cut)
+    assert sides == {2, 4} and cut
+    for step in cut:
+        node = step.nodes[0]
+        assert step.block % node.attrs["tile"] == 0 or step.block % node.types[0].shape[1] == 0  # or whole images
 
 
 def test_small_images_stay_in_scratch(compiled):

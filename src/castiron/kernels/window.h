@@ -147,16 +147,16 @@ NOINLINE void window_gather(const struct window *w, const float *x, int64_t chan
     }
 }
 
-/* Defines name(): for each window and channel START combined with the elements inside, in order, by COMBINE(result,
- * element), both vectors. */
-#define WINDOW_REDUCE_DEFINE(name, type, vector, START, COMBINE) \
-    INLINE void name##_channels(const int vectors, const struct window *w, const struct window_span *s, const type *x, \
-                                type *out, int64_t lanes) { \
+/* Defines name(): for each window and channel START, or OUTSIDE if the window isn't all inside, combined with the elements
+ * inside, in order, by COMBINE(result, element), both vectors. */
+#define WINDOW_REDUCE_DEFINE(name, type, vector, START, OUTSIDE, COMBINE) \
+    INLINE void name##_channels(const int vectors, const struct window *w, const struct window_span *s, type start, \
+                                const type *x, type *out, int64_t lanes) { \
         int64_t step = w->dilation[2] * w->channels, line = w->size[2] * w->channels, down = w->dilation[1] * line; \
         int64_t deeper = w->dilation[0] * w->size[1] * line; \
         vector result[WINDOW_VECTORS]; \
         _Pragma("clang loop unroll(full)") \
-        for (int i = 0; i < vectors; i++) result[i] = (vector)(type)(START); \
+        for (int i = 0; i < vectors; i++) result[i] = (vector)start; \
         for (int64_t k0 = s[0].first; k0 < s[0].end; k0++) \
             for (int64_t k1 = s[1].first; k1 < s[1].end; k1++) { \
                 const type *from = x + k0 * deeper + k1 * down + s[2].first * step; \
@@ -179,11 +179,12 @@ NOINLINE void window_gather(const struct window *w, const float *x, int64_t chan
         for (int64_t i = 0; i < count; i++, out += w->channels, window_next(w, &at)) { \
             struct window_span s[3] = {window_span(w, &at, 0), window_span(w, &at, 1), window_span(w, &at, 2)}; \
             const type *from = x + window_element(w, &at, 0, 0, 0) * w->channels; \
+            type start = window_inside(w, &at) ? (type)(START) : (type)(OUTSIDE); \
             int64_t c = 0; \
             for (; c + many * LANES <= w->channels; c += many * LANES) \
-                name##_channels(many, w, s, from + c, out + c, LANES); \
-            for (; c + LANES <= w->channels; c += LANES) name##_channels(1, w, s, from + c, out + c, LANES); \
-            if (c < w->channels) name##_channels(1, w, s, from + c, out + c, w->channels - c); \
+                name##_channels(many, w, s, start, from + c, out + c, LANES); \
+            for (; c + LANES <= w->channels; c += LANES) name##_channels(1, w, s, start, from + c, out + c, LANES); \
+            if (c < w->channels) name##_channels(1, w, s, start, from + c, out + c, w->channels - c); \
         } \
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 from castiron.kernels import contraction, scalar
 from castiron.kernels.reduction import LIMITS
@@ -51,14 +51,16 @@ class Windows:
         return name
 
 
-def reduce(w: Writer, kind: str, out: View, x: View, windows: Windows) -> None:
-    """out = each window's largest element (NaN passed over) or its sum."""
+def reduce(w: Writer, kind: str, out: View, x: View, windows: Windows, padding: float | None = None) -> None:
+    """out = each window's largest element (NaN passed over), in which padding counts as a number if that is given, or
+    its sum."""
     low = {"f32": "-__FLT_MAX__", "f64": "-__DBL_MAX__"}.get(x.dtype) or number(LIMITS[x.dtype][0], x.dtype)
     start, combine = {"max": (low, "v_greater(element, result)" if x.dtype in scalar.FLOATS else
                               "(element > result ? element : result)"),
                       "sum": ("0", "result + element")}[kind]
+    outside = start if padding is None or padding == -inf else number(padding, x.dtype)
     name = w.define(f"window_{kind}_", f"#define @_combine(result, element) ({combine})\n"
-                    f"WINDOW_REDUCE_DEFINE(@, {MEMORY[x.dtype]}, {REGISTER[x.dtype]}, {start}, @_combine)")
+                    f"WINDOW_REDUCE_DEFINE(@, {MEMORY[x.dtype]}, {REGISTER[x.dtype]}, {start}, {outside}, @_combine)")
     w.line(f"{name}(&{windows.declare(w)}, {x.pointer}, {windows.first}, {windows.number}, {out.pointer});")
 
 

@@ -98,16 +98,27 @@ class WindowReduction(Op):
 
 
 class WindowMax(WindowReduction):
-    """The largest element of each window. As in TensorFlow, NaN is passed over, and where there is nothing
-    else, nor anything but padding and -∞, the smallest finite number stands"""
+    """The largest element of each window, in which padding counts as a number if that is given. As in TensorFlow, NaN
+    is passed over, and where there is nothing else, nor anything but other padding and -∞, the smallest finite number
+    stands"""
 
     name = "window_max"
+    examples: ClassVar = (
+        *WindowReduction.examples,
+        *(Example((x,), {"sizes": (3, 3), "strides": (2, 2), "dilations": (1, 1), "before": before, "after": (1, 1),
+                         "padding": padding}, batched=(0,))
+          for x, before, padding in ((random_floats(2, 7, 6, 33), (1, 1), 0.5), (-_SPECIAL, (3, 1), 0.0),
+                                     (random_floats(2, 4, 5, 3), (1, 4), -np.inf))))
 
-    def eval(self, x: np.ndarray, *, sizes: tuple[int, ...], strides: tuple[int, ...],
-             dilations: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
+    def infer(self, x: TensorType, *, sizes: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...],
+              before: tuple[Dim, ...], after: tuple[Dim, ...], padding: float | None = None) -> TensorType:
+        return super().infer(x, sizes=sizes, strides=strides, dilations=dilations, before=before, after=after)
+
+    def eval(self, x: np.ndarray, *, sizes: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...],
+             before: tuple[int, ...], after: tuple[int, ...], padding: float | None = None) -> np.ndarray:
         low = (np.finfo if x.dtype.kind == "f" else np.iinfo)(x.dtype).min
         result = None
-        for _, elements in taps(x, sizes, strides, dilations, before, after, low):
+        for _, elements in taps(x, sizes, strides, dilations, before, after, low if padding is None else padding):
             result = np.fmax(elements, low if result is None else result)
         return result.astype(x.dtype)
 

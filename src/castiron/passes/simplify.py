@@ -147,15 +147,26 @@ def _only_part(node: Node, x: Value, index: Value, part: Value) -> Value | None:
 
 def _padded_with_zeros(node: Node, x: Value, *rest: Value) -> Value | None:
     """Windows count what they cover outside x as zeros."""
-    if x.node.op != "pad":
+    known = x.node.inputs[1].constant if x.node.op == "pad" else None
+    return _padding(node, x, *rest) if known is not None and known == 0 else None
+
+
+def _padded_maximum(node: Node, x: Value) -> Value | None:
+    """Windows count what they cover outside x as a number."""
+    known = x.node.inputs[1].constant if x.node.op == "pad" else None
+    if known is None or np.isnan(known) or any((*node.attrs["before"], *node.attrs["after"])):
         return None
-    inner, value = x.node.inputs
+    return _padding(node, x, padding=known.item())
+
+
+def _padding(node: Node, x: Value, *rest: Value, **attrs: object) -> Value | None:
+    """The node on what x pads, with wider padding of its own."""
     before, after = x.node.attrs["before"], x.node.attrs["after"]
-    if value.constant is None or value.constant != 0 or any((before[0], after[0], before[-1], after[-1])):
+    if any((before[0], after[0], before[-1], after[-1])):
         return None
     pads = {side: tuple(a + b for a, b in zip(node.attrs[side], outer[1:-1], strict=True))
             for side, outer in (("before", before), ("after", after))}
-    result = apply(node.op, inner, *rest, **{**node.attrs, **pads})
+    result = apply(node.op, x.node.inputs[0], *rest, **{**node.attrs, **pads, **attrs})
     return result if result.type == node.types[0] else None
 
 
@@ -192,8 +203,8 @@ def _follows_product(x: Value) -> bool:
 
 
 #: Rules that look at how an operand is computed, which a feed may replace.
-CURIOUS = frozenset({_before_reshape, _padded_with_zeros, _reshape_of_reshape, _transpose_of_transpose, _by_one,
-                     _one_times, _by_power_of_two, _known_power, _saturated_anyway})
+CURIOUS = frozenset({_before_reshape, _padded_with_zeros, _padded_maximum, _reshape_of_reshape, _transpose_of_transpose,
+                     _by_one, _one_times, _by_power_of_two, _known_power, _saturated_anyway})
 
 _OWN: dict[str, tuple[Rule, ...]] = {
     "gather": (_only_slice,),
@@ -210,6 +221,7 @@ _OWN: dict[str, tuple[Rule, ...]] = {
     "pow": (_by_one, _known_power),
     "matmul": (_untransposed,),
     "conv": (_padded_with_zeros,),
+    "window_max": (_padded_maximum,),
     "window_sum": (_padded_with_zeros,),
     **{f"reduce_{kind}": (_nothing_to_reduce,) for kind in ("sum", "prod", "max", "min")},
 }
