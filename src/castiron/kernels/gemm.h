@@ -125,12 +125,30 @@ INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const fl
     }
 }
 
-/* tile[panel] of one row, all ways side by side in registers. */
-INLINE void gemm_strip_body(const int panels, const int ways, int64_t k, const float *a, const float *b, f32x16 *tile) {
+/* tile[panel] of one row, all ways side by side in registers. Code for one layer alone, `straight`, spreads A from a
+ * register where a processor multiplies as many vectors as it loads: then loads of weights are what it waits for. */
+INLINE void gemm_strip_body(const int panels, const int ways, const int straight, int64_t k, const float *a,
+                            const float *b, f32x16 *tile) {
     f32x16 sum[GEMM_STRIP_VECTORS];
 #pragma clang loop unroll(full)
     for (int s = 0; s < ways * panels; s++) sum[s] = v_splat(0.0f);
     int64_t p = 0;
+#if defined(__AVX512F__)
+    if (straight) {
+#pragma clang loop unroll(disable)
+        for (; p + LANES <= k; p += LANES) {
+            f32x16 x = v_opaque(v_load(a + p));
+#pragma clang loop unroll(full)
+            for (int i = 0; i < LANES; i++)
+#pragma clang loop unroll(full)
+                for (int j = 0; j < panels; j++) {
+                    f32x16 *s = &sum[i % ways * panels + j];
+                    *s = v_fma(v_splat(x[i]), *(const f32x16 *)(b + (j * k + p + i) * LANES), *s);
+                    GEMM_IN_ORDER(*s);
+                }
+        }
+    }
+#endif
 #pragma clang loop unroll_count(2)
     for (; p + ways <= k; p += ways)
 #pragma clang loop unroll(full)
@@ -186,7 +204,7 @@ GEMM_TILES(GEMM_TILE_KERNEL)
 
 #define GEMM_STRIP_KERNEL(panels, ways) \
     NOINLINE void gemm_strip_##panels##x##ways(int64_t k, const float *a, const float *b, f32x16 *tile) { \
-        gemm_strip_body(panels, ways, k, a, b, tile); \
+        gemm_strip_body(panels, ways, 0, k, a, b, tile); \
     }
 GEMM_STRIPS(GEMM_STRIP_KERNEL)
 
@@ -275,7 +293,7 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
         for (int panel = 0; panel < panels; panel += wide) { \
             f32x16 sum[GEMM_STRIP_VECTORS]; \
             int across = panels - panel < wide ? panels - panel : wide; \
-            gemm_strip_body(across, ways, k, a, b + panel * LANES * k, sum); \
+            gemm_strip_body(across, ways, 1, k, a, b + panel * LANES * k, sum); \
             _Pragma("clang loop unroll(full)") \
             for (int j = 0; j < across; j++) name##_finish(sum[j], 0, (panel + j) * LANES, n, c, e); \
         } \

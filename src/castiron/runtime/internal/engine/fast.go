@@ -88,7 +88,10 @@ func (r *runner) layoutFor(n int) (*layout, error) {
 	if !f.ok {
 		return nil, errNotFlat
 	}
-	rows := int64(n) / f.row
+	rows := int64(1) // as often: a division takes as long as a small layer
+	if int64(n) != f.row {
+		rows = int64(n) / f.row
+	}
 	if rows*f.row != int64(n) || f.static && rows != 1 {
 		return nil, &ShapeError{r.Inputs[0].Name, []int64{int64(n)}, r.shapeText(r.Buffers[f.input].Shape),
 			fmt.Sprintf("the number of values must be a multiple of %d", f.row)}
@@ -108,7 +111,8 @@ func (r *runner) predict(l *layout, dst, src []float32) {
 	frame.table[r.flat.input] = address(asBytes(src))
 	frame.table[r.flat.output] = address(asBytes(dst))
 	r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
-	r.release(frame)
+	frame.table[r.flat.input], frame.table[r.flat.output] = nil, nil
+	r.frames.Put(frame)
 }
 
 // run computes all outputs from all inputs, in signature order.
