@@ -28,6 +28,9 @@ INLINE float gemm_dot(int64_t k, const float *a, const float *b) {
     return v_sum(sum);
 }
 
+/* A single row's sum along so many constant elements has code of its own, as GEMM_STRAIGHT says. */
+#define GEMM_COLUMN_STRAIGHT 256
+
 /* Defines name(): c[i * ldc] = EPILOGUE(A b)[0], arguments as for GEMM_DEFINE without n; EPILOGUE is asked for one
  * column, number 0, and its value in the other lanes is dropped. */
 #define GEMM_COLUMN_DEFINE(name, EPILOGUE) \
@@ -35,9 +38,14 @@ INLINE float gemm_dot(int64_t k, const float *a, const float *b) {
                            const struct epilogue *e) { \
         *c = EPILOGUE((v_splat(gemm_dot(k, a, b))), e, row, 0, 1)[0]; \
     } \
-    NOINLINE void name(int64_t m, int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc, \
-                       const struct epilogue *e) { \
+    NOINLINE void name##_rows(int64_t m, int64_t k, const float *a, int64_t lda, const float *b, float *c, \
+                              int64_t ldc, const struct epilogue *e) { \
         for (int64_t row = 0; row < m; row++) name##_row(row, k, a + row * lda, b, c + row * ldc, e); \
+    } \
+    INLINE void name(int64_t m, int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc, \
+                     const struct epilogue *e) { \
+        if (__builtin_constant_p(k) && k <= GEMM_COLUMN_STRAIGHT && m == 1) name##_row(0, k, a, b, c, e); \
+        else name##_rows(m, k, a, lda, b, c, ldc, e); \
     }
 
 #endif

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -13,6 +14,8 @@ type runner struct {
 	*Program
 	engine *Engine
 	frames sync.Pool
+	// spare is a frame that no run uses, nearer at hand than those of the pool.
+	spare  atomic.Pointer[frame]
 	layout layoutCache
 	// later are the layouts of the stages behind the first.
 	later []layoutCache
@@ -106,13 +109,13 @@ var errNotFlat = errors.New("the model is not from one float32 tensor of rows to
 
 // predict runs a flat model; the sizes of src and dst fit l.
 func (r *runner) predict(l *layout, dst, src []float32) {
-	frame := r.frames.Get().(*frame)
+	frame := r.take()
 	frame.adopt(l)
 	frame.table[r.flat.input] = address(asBytes(src))
 	frame.table[r.flat.output] = address(asBytes(dst))
 	r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
 	frame.table[r.flat.input], frame.table[r.flat.output] = nil, nil
-	r.frames.Put(frame)
+	r.give(frame)
 }
 
 // run computes all outputs from all inputs, in signature order.
@@ -133,7 +136,7 @@ func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	frame := r.frames.Get().(*frame)
+	frame := r.take()
 	defer r.release(frame)
 	frame.adopt(l)
 	for _, f := range feeds {
@@ -202,6 +205,19 @@ func (p *Program) settle(m *Measured, value int64, symbols []int64) error {
 	return nil
 }
 
+func (r *runner) take() *frame {
+	if f := r.spare.Swap(nil); f != nil {
+		return f
+	}
+	return r.frames.Get().(*frame)
+}
+
+func (r *runner) give(f *frame) {
+	if !r.spare.CompareAndSwap(nil, f) {
+		r.frames.Put(f)
+	}
+}
+
 // release forgets the callers' tensors and keeps the rest of the frame for the next run.
 func (r *runner) release(f *frame) {
 	for _, port := range r.Inputs {
@@ -212,5 +228,5 @@ func (r *runner) release(f *frame) {
 			f.table[port.Buffer] = nil
 		}
 	}
-	r.frames.Put(f)
+	r.give(f)
 }
