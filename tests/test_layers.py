@@ -30,6 +30,7 @@ LAYERS = (
     {"profile"},
     {"model_data", "oracle"},
     {"verify"},
+    {"builds"},
     {"driver"},
     {"demo"},
     {"cli"},

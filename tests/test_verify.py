@@ -112,7 +112,7 @@ def test_a_configuration_that_names_other_code_never_reaches_keras(layer, keras_
                 data = json.dumps(config)
             new.writestr(name, data)
     with pytest.raises(ValueError, match="classes that are not Keras' own"):
-        oracle._keras(path, {}, oracle.Part([]))
+        oracle._keras(path, oracle.Part([]))
 
 
 def test_an_ordinary_configuration_reaches_keras(keras_file):

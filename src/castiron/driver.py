@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from castiron import frontends, interp, native, passes, strings, verify
+from castiron import builds, frontends, interp, native, passes, strings, verify
 from castiron.emit import emit
 from castiron.errors import CastironError, ModelError, ShapeError
 from castiron.frontends import WHOLE, Selection
@@ -158,29 +159,39 @@ def build(path: str | Path, out: str | Path, selection: Selection = WHOLE, *, ta
     targets = tuple(targets) or (host(),)
     progress("reading the model")
     format = frontends.detect(path).FORMAT
-    source = load(path, selection)
     name = name or default_name(path)
     fingerprint = digest(path)
-    reference = verify.Reference(path, format, fingerprint, source, framework, selection)
-    try:
+    key = None
+    if form == "executable":
+        key = builds.key(fingerprint, format, selection, targets[0], framework, tools, name, trace, tolerance)
+        if found := builds.find(key):
+            progress("writing")
+            made, report = found
+            return Built(executable.install(made, out), report, made.stat().st_size)
+    with contextlib.ExitStack() as meanwhile:
+        prepared = meanwhile.enter_context(executable.preparing(targets[0], tools)) if key else None
+        source = load(path, selection)
+        reference = verify.Reference(path, format, fingerprint, source, framework, selection)
+        meanwhile.callback(reference.close)
         progress("compiling")
         compiled = compile(source, trace=trace, tools=tools)
         tolerance = verify.tolerance_of(source) if tolerance is None else tolerance
         facts = _facts(name, fingerprint, format, compiled, tolerance)
         if form == "executable":
             # Into the cache only: the framework takes seconds to start, and nothing is written until it has spoken.
+            if prepared:
+                prepared()
             executable.link(_artifact(facts, compiled, reference), targets[0], tools)
         progress(f"comparing with {reference.source}")
         report = verify.compare(reference, compiled.run, source, tolerance)
-    finally:
-        reference.close()
     progress("writing")
     artifact = _artifact(facts, compiled, reference)
     if form == "go":
         written = go_module.package(artifact, targets, out, tools, *([module] if module else []))
         return Built(written, report, sum(f.stat().st_size for f in written.rglob("*") if f.is_file()))
-    written = executable.package(artifact, targets[0], out, tools)
-    return Built(written, report, written.stat().st_size)
+    made = executable.link(artifact, targets[0], tools)
+    builds.remember(key, made, report)
+    return Built(executable.install(made, out), report, made.stat().st_size)
 
 
 def _artifact(facts: Facts, compiled: Compiled, reference: verify.Reference) -> Artifact:

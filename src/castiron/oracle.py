@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,17 +75,22 @@ def _config(path: Path) -> Any:
 @dataclass(frozen=True)
 class Part:
     """Which part of a model to run: a signature by name, labels to fetch, and values by label that are fed in
-    every call. ``cuts`` says that inputs or outputs are not the model's own; ``columns`` are the keys of maps, by the
-    output that consists of such."""
+    every call. ``cuts`` says that inputs or outputs are not the model's own, ``states`` that a call changes the model,
+    so that each needs it as it was; ``columns`` are the keys of maps, by the output that consists of such."""
 
     outputs: Sequence[str]
     signature: str | None = None
     cuts: bool = False
+    states: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def _keras(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.ndarray]:
+#: From feeds by name to results in the order of the part's outputs.
+Run = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]
+
+
+def _keras(path: Path, part: Part) -> Run:
     if part.cuts:
         raise ValueError("it runs whole Keras models only")
     if not safe_config(_config(path)):
@@ -97,21 +102,25 @@ def _keras(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.
     with tempfile.TemporaryDirectory() as folder:
         named = shutil.copy(path, Path(folder) / f"model{ending}")
         model = keras.saving.load_model(named, compile=False, safe_mode=True)
-    # castiron's inputs come in the order in which Keras flattens the nest that it takes.
-    feeds = list(inputs.values())
-    results = model(keras.tree.pack_sequence_as(model.input, feeds) if len(feeds) > 1 else feeds[0], training=False)
-    return [np.asarray(r) for r in keras.tree.flatten(results)]
+
+    def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        # castiron's inputs come in the order in which Keras flattens the nest that it takes.
+        feeds = list(inputs.values())
+        results = model(keras.tree.pack_sequence_as(model.input, feeds) if len(feeds) > 1 else feeds[0], training=False)
+        return [np.asarray(r) for r in keras.tree.flatten(results)]
+
+    return run
 
 
-def _graphdef(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.ndarray]:
+def _graphdef(path: Path, part: Part) -> Run:
     import tensorflow as tf
 
     definition = tf.compat.v1.GraphDef()
     definition.ParseFromString(path.read_bytes())
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
-            return _fetched(session, inputs, part, {})
+    session = tf.compat.v1.Session(graph=graph)
+    return lambda inputs: _fetched(session, inputs, part, {})
 
 
 def _fetched(session: Any, inputs: Mapping[str, np.ndarray], part: Part, names: Mapping[str, str]) -> list[np.ndarray]:
@@ -128,26 +137,32 @@ def _fetched(session: Any, inputs: Mapping[str, np.ndarray], part: Part, names: 
     return session.run([tensor(label) for label in part.outputs], feeds)
 
 
-def _savedmodel(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.ndarray]:
+def _savedmodel(path: Path, part: Part) -> Run:
     import tensorflow as tf
 
     if part.cuts:
-        return _cut_savedmodel(path, inputs, part)
-    signatures = tf.saved_model.load(str(path)).signatures
-    signature = signatures[_signature(part, signatures)]
-    specs = signature.structured_input_signature[1]
-    results = signature(**{n: tf.cast(a, specs[n].dtype) for n, a in inputs.items()})
-    return [results[n].numpy() for n in part.outputs]
+        return _cut_savedmodel(path, part)
+    model = tf.saved_model.load(str(path))
+    name = _signature(part, model.signatures)
+
+    def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        signature = model.signatures[name]  # whose variables the model owns
+        specs = signature.structured_input_signature[1]
+        results = signature(**{n: tf.cast(a, specs[n].dtype) for n, a in inputs.items()})
+        return [results[n].numpy() for n in part.outputs]
+
+    return run
 
 
-def _cut_savedmodel(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.ndarray]:
+def _cut_savedmodel(path: Path, part: Part) -> Run:
     import tensorflow as tf
 
-    with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
         meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
-        signature = meta.signature_def[_signature(part, meta.signature_def)]
-        names = {key: info.name for infos in (signature.outputs, signature.inputs) for key, info in infos.items()}
-        return _fetched(session, inputs, part, names)
+    signature = meta.signature_def[_signature(part, meta.signature_def)]
+    names = {key: info.name for infos in (signature.outputs, signature.inputs) for key, info in infos.items()}
+    return lambda inputs: _fetched(session, inputs, part, names)
 
 
 def _signature(part: Part, known: Iterable[str]) -> str:
@@ -155,7 +170,7 @@ def _signature(part: Part, known: Iterable[str]) -> str:
     return part.signature or ("serving_default" if "serving_default" in names else names[0])
 
 
-def _onnx(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.ndarray]:
+def _onnx(path: Path, part: Part) -> Run:
     import onnxruntime
 
     if part.cuts:
@@ -165,11 +180,15 @@ def _onnx(path: Path, inputs: Mapping[str, np.ndarray], part: Part) -> list[np.n
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     kinds = {"tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(string)": object}
-    feeds = {i.name: inputs[i.name].astype(kinds.get(i.type, inputs[i.name].dtype))
-             for i in session.get_inputs() if i.name in inputs}
-    results = session.run(list(part.outputs), feeds)
-    return [_matrix(result, part.columns[name]) if name in part.columns else result
-            for name, result in zip(part.outputs, results, strict=True)]
+
+    def run(inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        feeds = {i.name: inputs[i.name].astype(kinds.get(i.type, inputs[i.name].dtype))
+                 for i in session.get_inputs() if i.name in inputs}
+        results = session.run(list(part.outputs), feeds)
+        return [_matrix(result, part.columns[name]) if name in part.columns else result
+                for name, result in zip(part.outputs, results, strict=True)]
+
+    return run
 
 
 def _matrix(rows: Sequence[Mapping[Any, float]], columns: Sequence[str]) -> np.ndarray:
@@ -178,7 +197,7 @@ def _matrix(rows: Sequence[Mapping[Any, float]], columns: Sequence[str]) -> np.n
     return np.array([[row[column] for column in columns] for row in texts], np.float32).reshape(-1, len(columns))
 
 
-_RUN = {"keras": _keras, "graphdef": _graphdef, "savedmodel": _savedmodel, "onnx": _onnx}
+_LOAD = {"keras": _keras, "graphdef": _graphdef, "savedmodel": _savedmodel, "onnx": _onnx}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -195,9 +214,12 @@ def main(arguments: Sequence[str]) -> None:
             sets.setdefault(number, {})[name] = arrays[key]
     computed = {}
     refused: Exception | None = None
+    run: Run | None = None
     for number, inputs in sets.items():
         try:
-            found = _RUN[format](Path(model), inputs, wanted)
+            if run is None or wanted.states:
+                run = _LOAD[format](Path(model), wanted)
+            found = run(inputs)
         except Exception as error:  # a framework's may be any
             refused = error
             continue

@@ -64,6 +64,7 @@ class Reference:
         self._own = [name for name in graph.outputs if name not in ends]
         self._part = json.dumps({
             "outputs": self._own, "signature": selection.signature, "cuts": selection.cuts,
+            "states": bool(graph.states),
             "columns": {name: list(columns) for name, columns in graph.columns.items()},
             "fixed": {label: array.tolist() for label, array in selection.fixed.items()}})
         self._framework = oracle.available(format) if framework else None

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from program import CASTIRON, build, one_line, output, refusal, run
 
+from castiron import driver
 from castiron.toolchain import cache
 
 BUILD = (*CASTIRON, "build", "--verify", "interpreter")
@@ -23,6 +25,20 @@ def test_what_is_said(models, tmp_path):
     assert size == f"{out}: {out.stat().st_size / 1e6:.1f} MB"
     assert os.access(out, os.X_OK)
     assert "verified" in output(out, "version")
+
+
+def test_an_unchanged_model_is_not_compiled_again(executables, models, tmp_path, monkeypatch):
+    """And another name is a change."""
+    first = executables("model.pb")
+    copy = shutil.copy(models / "model.pb", tmp_path / "model.pb")
+    driver.build(copy, tmp_path / "again", framework=False)
+    monkeypatch.setattr(driver, "compile", None)
+    built = driver.build(copy, tmp_path / "once more", framework=False)
+    assert built.path.read_bytes() == first.read_bytes() and built.report.rows
+    assert os.access(built.path, os.X_OK)
+    with pytest.raises(TypeError):
+        driver.build(copy, tmp_path / "other", framework=False, name="other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_two_builds_are_bit_identical(executables, models, tmp_path, monkeypatch):

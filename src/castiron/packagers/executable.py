@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from castiron.errors import OutputError
@@ -17,8 +18,29 @@ from castiron.toolchain.tools import workdir
 
 _MAIN = "./cmd/predictor"
 
+#: What of it is the same for all models.
+_SHARED = "./internal/cli"
+
 #: Bytes that are copied at a time: the kernel keeps them together in the file's cache, and maps them so.
 _PIECE = 16 << 20
+
+
+@contextlib.contextmanager
+def preparing(platform: Platform, tools: Tools) -> Iterator[Callable[[], None]]:
+    """Go's library and the runtime are compiled meanwhile, unless they are; the function waits for that. Whatever goes
+    wrong, `link` meets again."""
+    done = cache.key("prepared", platform.name, _runtime_digest(), tools.go_version())
+    if cache.holds(done):
+        yield lambda: None
+        return
+    with workdir("runtime") as work:
+        go_module.write_runtime(work / "module", go_module.MODULE_PATH)
+        with go.compiling(work / "module", _SHARED, platform, tools) as process:
+            def wait() -> None:
+                if process.wait() == 0:
+                    cache.fetch(done, Path.touch)
+
+            yield wait
 
 
 def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> Path:
@@ -27,11 +49,7 @@ def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> 
     An existing file is replaced, at once and only on success. ToolError if a tool is missing or fails;
     OutputError if `out` cannot be written.
     """
-    out = Path(out)
-    if out.is_dir():
-        raise OutputError(f"{out} is a folder; name a file for the executable")
-    _install(link(artifact, platform, tools), out)
-    return out
+    return install(link(artifact, platform, tools), out)
 
 
 def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
@@ -55,12 +73,15 @@ def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
 
 def _key(artifact: Artifact, platform: Platform, tools: Tools) -> str:
     """The digest of everything that decides the executable's bytes."""
-    runtime = cache.files_digest(go_module.RUNTIME, (go_module.RUNTIME / f for f in go_module.runtime_files()))
     return cache.key(
         "executable", artifact.source, "\n".join(artifact.entries), artifact.model_go,
-        _digest(artifact.weights), platform.name, runtime, zig.headers_digest(),
+        _digest(artifact.weights), platform.name, _runtime_digest(), zig.headers_digest(),
         tools.zig_version(), tools.go_version(),
     )  # fmt: skip
+
+
+def _runtime_digest() -> bytes:
+    return cache.files_digest(go_module.RUNTIME, (go_module.RUNTIME / f for f in go_module.runtime_files()))
 
 
 def _digest(weights: Weights) -> bytes:
@@ -83,8 +104,11 @@ class _Digest(io.RawIOBase):
         return memoryview(data).nbytes
 
 
-def _install(made: Path, out: Path) -> None:
-    """Copy an executable to `out`: whole or not at all."""
+def install(made: Path, out: Path) -> Path:
+    """Copy an executable to `out`, whole or not at all, and return `out`. OutputError if it cannot be written."""
+    out = Path(out)
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; name a file for the executable")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         handle, new = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
@@ -100,3 +124,4 @@ def _install(made: Path, out: Path) -> None:
             raise
     except OSError as e:
         raise OutputError(f"{out} cannot be written: {e.strerror or e}") from None
+    return out

@@ -53,11 +53,7 @@ def write(
     weights_at: int | None = None,
 ) -> None:
     """Write the module into the new folder `folder`: with the weights, or for weights that will lie at an address."""
-    for file in runtime_files():
-        copy = folder / file
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        text = (RUNTIME / file).read_text(encoding="utf-8")
-        copy.write_text(text.replace(MODULE_PATH, module_path), encoding="utf-8", newline="\n")
+    write_runtime(folder, module_path)
     model = artifact.model_go.replace(MODULE_PATH, module_path)
     (folder / _MODEL).parent.mkdir(parents=True, exist_ok=True)
     (folder / _MODEL).write_text(model, encoding="utf-8", newline="\n")
@@ -68,6 +64,15 @@ def write(
         entries.write_text(go.entries(texts, artifact.weights.nbytes), encoding="utf-8", newline="\n")
     for platform in platforms if weights_at is None else ():
         zig.weights_object(artifact.weights, platform, tools, folder / _weights_file(platform))
+
+
+def write_runtime(folder: Path, module_path: str) -> None:
+    """Write what all modules share into the new folder `folder`."""
+    for file in runtime_files():
+        copy = folder / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = (RUNTIME / file).read_text(encoding="utf-8")
+        copy.write_text(text.replace(MODULE_PATH, module_path), encoding="utf-8", newline="\n")
 
 
 def too_large(artifact: Artifact, what: str) -> OutputError:
