@@ -51,6 +51,9 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
             sums = node.attrs["parts"] * elements(node.types[0])
             gates = elements(node.types[0]) * len(node.attrs["body"].instrs) / 2
             return 2 * sums * node.inputs[0].type.shape[-1] / FLOPS_PER_NANO + gates
+        case "attention":
+            keys, width, depth = node.inputs[1].type.shape[1], node.inputs[0].type.shape[3], node.types[0].shape[3]
+            return 2 * size * (1 + width / depth) * keys / FLOPS_PER_NANO
         case "integer_dense":
             return size * node.inputs[0].type.shape[-1] / FLOPS_PER_NANO
         case "packed_conv":

@@ -10,6 +10,7 @@ from castiron.kernels import (
     Extent,
     View,
     Writer,
+    attention,
     cell,
     contraction,
     elementwise,
@@ -37,8 +38,8 @@ from castiron.strips import Strip
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
-           "cell.h", "window.h", "depthwise.h", "conv.h", "integer.h", "winograd.h", "hash.h", "trees.h",
-           "tree_bits.h")
+           "cell.h", "window.h", "depthwise.h", "conv.h", "integer.h", "winograd.h", "attention.h", "hash.h",
+           "trees.h", "tree_bits.h")
 
 #: The operators into whose code an operand goes that is a known number.
 WITH_NUMBERS = frozenset({"map", "dense", "cell", "packed_conv", "winograd_conv"})
@@ -296,6 +297,13 @@ def _dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     contraction.dense(s.w, out, a, packed, more, instrs(node.attrs["epilogue"], types), s.step.slabs)
 
 
+def _attention(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    rows = s.step.rows
+    several = rows is not None and row_axes(node.types[0], rows)[0] > 1
+    attention.attention(s.w, out, *inputs, s.first if several else 0, s.extent(node.types[0].shape[1]),
+                        f"(float *){s.memory(SCRATCH)}")
+
+
 def _dims(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     for i, value in enumerate(node.attrs["values"]):
         s.w.line(f"{out.pointer}[{i}] = {s.extent(value)};")
@@ -416,6 +424,7 @@ def _cumulate(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None
 _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "map": _map,
     "dense": _dense,
+    "attention": _attention,
     "matmul": lambda s, node, out, inputs: contraction.matmul(s.w, out, *inputs),
     "pack": lambda s, node, out, inputs: contraction.pack(s.w, out, *inputs, node.attrs["groups"]),
     "unpack": lambda s, node, out, inputs: contraction.unpack(s.w, out, *inputs, node.attrs["groups"]),

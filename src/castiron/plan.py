@@ -12,7 +12,7 @@ import numpy as np
 from castiron import interp
 from castiron.cost import nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
-from castiron.kernels import contraction, integer, trees, window, winograd
+from castiron.kernels import attention, contraction, integer, trees, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Measured, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
@@ -554,7 +554,7 @@ def _uses_weights(node: Node) -> bool:
     """Whether a node uses the same operand again for each row, and that is work."""
     if node.op in ("packed_conv", "integer_conv"):
         return not window.is_depthwise(node.inputs[0].type.shape[-1], node.attrs["groups"])
-    return node.op in ("dense", "cell", "integer_dense", "matmul", "winograd_conv") or any(
+    return node.op in ("dense", "cell", "integer_dense", "matmul", "attention", "winograd_conv") or any(
         _uses_weights(inner) for body in node.bodies.values() for inner in body.nodes)
 
 
@@ -601,6 +601,8 @@ def _workspace(node: Node) -> int:
         return integer.workspace(prod(node.attrs["sizes"]) * (node.inputs[0].type.shape[-1] // node.attrs["groups"]))
     if node.op == "winograd_conv":
         return winograd.workspace(node.attrs["tile"], node.inputs[0].type.shape[-1])
+    if node.op == "attention":
+        return attention.workspace(*node.inputs[1].type.shape[1::2], node.types[0].shape[3])
     if node.op == "tree_walk":
         columns, targets = node.inputs[1].type.shape[0], node.attrs["targets"]
         return trees.workspace(columns, targets, node.types[0].dtype.itemsize)

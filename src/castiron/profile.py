@@ -166,6 +166,8 @@ def flops(node: Node) -> Dim:
             return 2 * size * first.shape[-1] + more
         case "cell":
             return node.types[0].size * (2 * node.attrs["parts"] * first.shape[-1] + len(node.attrs["body"].instrs))
+        case "attention":
+            return 2 * (size + first.size) * node.inputs[1].type.shape[1]
         case "packed_conv" | "integer_conv":
             return 2 * size * prod(node.attrs["sizes"]) * (first.shape[-1] // node.attrs["groups"]) + more
         case "winograd_conv":

@@ -121,6 +121,8 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
                 kinds = [True, False]
             else:
                 return None
+        case "attention":  # any queries, but of a batch all keys
+            kinds = [aligned(types[0]), axes == 1, axes == 1]
         case op if op.startswith("reduce_"):
             axes = node.attrs["axes"]
             kinds = [axes is not None and 0 not in {a % types[0].rank for a in axes}]
@@ -260,6 +262,8 @@ def _keeps_axes(node: Node, count: int) -> bool:
             return rank > count
         case "matmul":
             return rank >= count + 2
+        case "attention":
+            return count <= 2
         case "concat":
             return node.attrs["axis"] % rank >= count
         case "winograd_conv":

@@ -46,8 +46,10 @@ def lines(type: TensorType) -> Dim | None:
 
 def strip(node: Node, nodes: tuple[Node, ...]) -> Strip | None:
     """The strip of ``nodes`` for a window operator, whose first operand is theirs."""
+    if node.op not in WINDOW_OPS or node.op == "overlap_add":
+        return None
     x, y = node.inputs[0].type, node.types[0]
-    if node.op not in WINDOW_OPS or node.op == "overlap_add" or lines(x) is None or lines(y) is None:
+    if lines(x) is None or lines(y) is None:
         return None
     kernel, stride = node.attrs.get("sizes", (3,))[0], node.attrs.get("strides", (1,))[0]
     span = (kernel - 1) * node.attrs.get("dilations", (1,))[0] + 1

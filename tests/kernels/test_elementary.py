@@ -62,7 +62,8 @@ def assert_close(name, y, exact, *operands):
     error = ulps(y, exact)
     worst = int(error.argmax())
     at = ", ".join(float(x[worst]).hex() for x in operands)
-    assert error[worst] <= ULP_OF.get(name, ULP), f"{name}({at}) = {y[worst]!r}, exact {exact[worst]!r}: {error[worst]:.2f} ULP"
+    assert error[worst] <= ULP_OF.get(name, ULP), (
+        f"{name}({at}) = {y[worst]!r}, exact {exact[worst]!r}: {error[worst]:.2f} ULP")
     signed = np.isfinite(exact) & ((y == 0) | (exact == 0))
     assert (np.signbit(y) == np.signbit(exact))[signed].all(), f"{name}: a zero has the wrong sign"
 

@@ -3,6 +3,7 @@
 from castiron.ops import (  # noqa: F401  (each registers its operators)
     activation,
     arithmetic,
+    attention,
     bitwise,
     cell,
     contract,

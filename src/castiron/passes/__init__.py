@@ -8,6 +8,7 @@ from pathlib import Path
 
 from castiron.errors import OutputError
 from castiron.ir import Graph, in_bodies, print_graph
+from castiron.passes.attend import attend
 from castiron.passes.cells import cells
 from castiron.passes.check import check
 from castiron.passes.control import control
@@ -22,7 +23,8 @@ from castiron.passes.share import share
 from castiron.passes.simplify import simplify
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
-    control, dequantize, lower, fold, control, simplify, layout, simplify, pack, fold, hoist, fuse, cells, share)
+    control, dequantize, lower, fold, control, simplify, layout, attend, simplify, pack, fold, hoist, fuse, cells,
+    share)
 
 
 def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE, dump: str | Path | None = None,
