@@ -11,24 +11,36 @@ struct conv {
     int64_t rows, stride;    /* of the scratch that takes windows: how many, and the distance between them in floats */
 };
 
+/* How many of `count` windows, from the given one on, follow one another on a line and lie inside x, each in one run of
+ * memory: they are rows of a matrix already. */
+INLINE int64_t conv_rows(const struct window *w, const struct window_place *at, int64_t count) {
+    if (w->kernel[0] * w->kernel[1] > 1 || w->dilation[2] > 1 || !window_inside(w, at)) return 0;
+    int64_t inside = (w->size[2] - w->kernel[2] - at->start[2]) / w->stride[2] + 1;
+    int64_t line = w->count[2] - at->index[2], rows = inside < line ? inside : line;
+    return rows < count ? rows : count;
+}
+
 /* Defines name(): c [count][outputs] = EPILOGUE(windows · weights), the weights of a group packed as for gemm.h, with
  * PRODUCT(m, n, k, a, lda, b, c, ldc, e) one of its products. Windows are copied to the scratch [rows][stride],
- * which has room for a vector more, and multiplied there. */
+ * which has room for a vector more, and multiplied there, unless enough of them are rows where they stand. */
 #define CONV_DEFINE(name, PRODUCT) \
     NOINLINE void name(const struct window *w, const struct conv *v, const float *x, const float *b, int64_t first, \
                        int64_t count, float *c, float *scratch, const struct epilogue *e) { \
         int64_t depth = w->channels / v->groups, outputs = v->outputs / v->groups; \
         int64_t k = w->kernel[0] * w->kernel[1] * w->kernel[2] * depth; \
-        struct gemm_split blocks = gemm_split(count, v->rows); \
-        for (int64_t block = 0, row = 0; block < blocks.count; block++) { \
-            int64_t m = blocks.size + (block < blocks.longer); \
+        for (int64_t row = 0, m; row < count; row += m) { \
+            struct window_place at = window_place(w, first + row); \
+            struct gemm_split blocks = gemm_split(count - row, v->rows); \
+            int64_t there = v->groups == 1 ? conv_rows(w, &at, count - row) : 0; \
+            int direct = there > 0 && (there == count - row || there >= v->rows); \
+            m = direct ? there : blocks.size + (blocks.longer > 0); \
             for (int64_t group = 0; group < v->groups; group++) { \
                 struct epilogue moved = epilogue_at(e, row, group * outputs); \
-                window_gather(w, x, group * depth, depth, first + row, m, scratch, v->stride); \
-                PRODUCT(m, outputs, k, scratch, v->stride, b + group * v->weights, \
+                const float *from = direct ? x + window_element(w, &at, 0, 0, 0) * depth : scratch; \
+                if (!direct) window_gather(w, x, group * depth, depth, first + row, m, scratch, v->stride); \
+                PRODUCT(m, outputs, k, from, direct ? w->stride[2] * depth : v->stride, b + group * v->weights, \
                         c + row * v->outputs + group * outputs, v->outputs, &moved); \
             } \
-            row += m; \
         } \
     }
 
