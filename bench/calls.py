@@ -53,7 +53,7 @@ def run(case: Case, engines: Iterable[Engine], setting: Setting) -> tuple[list[C
                 error = difference(session.predict(), model.expected(case.batch))
                 turns[engine.name] = Turns(session, error, TURN_SECONDS / 10 if setting.quick else TURN_SECONDS)
             except (RuntimeError, CastironError) as failure:
-                why[engine.name] = str(failure)
+                why[engine.name] = machine.without_paths(str(failure))
         _take(turns, setting.quick)
         cells = [Cell(case.model, name, case.batch, case.threads, *turn.microseconds(), turn.error,
                       sessions[name].peak_rss_mb(), len(turn.calls), load) for name, turn in turns.items()]

@@ -1,4 +1,5 @@
-"""Cold start: from the start of a process to the first prediction that it prints, files in the page cache."""
+"""Cold start: from the start of a process to the first prediction that it prints, files in the page cache, on all
+cores."""
 
 from __future__ import annotations
 
@@ -23,12 +24,13 @@ from bench.timing import Timing
 ROUNDS = {"seed_mlp": 20, "resnet50": 7}
 _QUICK_ROUNDS = 2
 
-#: The shortest Python programs that print a prediction: the model's file and rows.npy are their arguments.
+#: The shortest Python programs that print a prediction: the model's file, rows.npy and how many threads
+#: are their arguments.
 _PROGRAMS = {
     "litert": """
 import sys, numpy
 from ai_edge_litert.interpreter import Interpreter
-model = Interpreter(sys.argv[1], num_threads=1)
+model = Interpreter(sys.argv[1], num_threads=int(sys.argv[3]))
 model.allocate_tensors()
 model.set_tensor(model.get_input_details()[0]["index"], numpy.load(sys.argv[2])[:1])
 model.invoke()
@@ -37,7 +39,7 @@ print(*model.get_tensor(model.get_output_details()[0]["index"]).ravel())
     "onnxruntime": """
 import sys, numpy, onnxruntime
 options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
+options.intra_op_num_threads = int(sys.argv[3])
 model = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 print(*model.run(None, {model.get_inputs()[0].name: numpy.load(sys.argv[2])[:1]})[0].ravel())
 """,
@@ -46,25 +48,25 @@ import sys, numpy, openvino
 rows = numpy.load(sys.argv[2])[:1]
 model = openvino.Core().read_model(sys.argv[1])
 model.reshape(rows.shape)
-options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
+options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": int(sys.argv[3])}
 print(*openvino.Core().compile_model(model, "CPU", options)([rows])[0].ravel())
 """,
 }
 
 
 def run(setting: Setting) -> dict:
-    """{"models": {model: {program: {"first": Timing to the first output, "end": Timing to the process' end}}},
-    "nothing": Timing of a process that does nothing}."""
+    """{"cores": how many, "models": {model: {program: {"first": Timing to the first output, "end": Timing to the
+    process' end}}}, "nothing": Timing of a process that does nothing}."""
     measured = {name: _model(setting.model(name), setting) for name in ROUNDS}
     nothing = Timing.of([_spawn([shutil.which("true")])[1] for _ in range(20)]) if shutil.which("true") else None
-    return {"titles": {name: RECIPES[name].title for name in ROUNDS}, "models": measured,
+    return {"cores": len(machine.CORES), "titles": {name: RECIPES[name].title for name in ROUNDS}, "models": measured,
             "nothing": nothing and asdict(nothing)}
 
 
 def _model(model: Model, setting: Setting) -> dict:
     commands = _commands(model, setting)
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    with machine.environment(machine.threads(1)):
+    with machine.pinned(machine.CORES), machine.environment(machine.threads(len(machine.CORES))):
         for command in commands.values():
             difference(_numbers(_spawn(command)[2]), model.expected(1))
         for _ in range(_QUICK_ROUNDS if setting.quick else ROUNDS[model.name]):
@@ -83,7 +85,8 @@ def _commands(model: Model, setting: Setting) -> dict[str, Sequence[str | Path]]
         commands["tensorflow_c"] = command
     for name, program in _PROGRAMS.items():
         if not ENGINES[name].unable(model):
-            commands[name] = (sys.executable, "-c", program, ENGINES[name].reads(model, 1), rows)
+            commands[name] = (sys.executable, "-c", program, ENGINES[name].reads(model, 1), rows,
+                              str(len(machine.CORES)))
     return commands
 
 

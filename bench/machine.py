@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -76,6 +77,11 @@ def conditions() -> dict[str, object]:
 def load() -> float:
     """The number of processes that wanted to run in the last minute: above 1, others were at work."""
     return round(os.getloadavg()[0], 2)
+
+
+def without_paths(text: str) -> str:
+    """What was said, with the last parts of paths alone: where things are on this machine is nobody's business."""
+    return re.sub(r"(?<![\w.:/])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;()]+)+[/\\]([^\s/\\'\":,;()]+)", r"\1", text)
 
 
 def source_digest() -> str:

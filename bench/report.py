@@ -181,7 +181,7 @@ def _megabytes(sizes: dict[str, int], engine: str) -> str:
 
 def _cold(data: dict) -> str:
     text = ("## Cold start\n\nFrom the start of a process to the first prediction that it prints, for one row in a "
-            "file; files are in the page cache.")
+            f"file, on {data['cores']} cores; files are in the page cache.")
     if data["nothing"]:
         text += f" A process that does nothing takes {_seconds(data['nothing']['median'])}."
     text += "\n"

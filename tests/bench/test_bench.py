@@ -1,5 +1,6 @@
 """The benchmark's machinery on canned results and an engine that costs nothing; no test asserts a time."""
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import __main__ as command
-from bench import calls, machine, picture, report
+from bench import calls, command, machine, picture, report
 from bench.engines import ENGINES, Session
 from bench.engines.base import PythonEngine
 from bench.figures import TARGETS, best_peer, ratio
 from bench.models import MEASURED, RECIPES, Model
+from bench.needed import require
 from bench.results import Case, Cell, Results
 from bench.setting import Setting
 from bench.timing import Timing, interleave
@@ -40,8 +41,8 @@ def results():
     results.parts = {
         "limits": {"gflops": 200.0, "read_gbs": {"L2": 100.0, "memory": 10.0}, "flops": {"resnet50": 7e9},
                    "weights": {"resnet50": 100_000_000}, "where": {"resnet50": "memory"}},
-        "cold": {"titles": titles, "models": {name: {"castiron": start, "litert": start} for name in titles},
-                 "nothing": timing},
+        "cold": {"cores": 2, "titles": titles, "nothing": timing,
+                 "models": {name: {"castiron": start, "litert": start} for name in titles}},
         "size": {"titles": titles, "models": {name: sizes for name in titles}, "python": 9e7},
         "scoring": {"rows": 1000, "columns": 10, "bytes": 5000, "timings": {"castiron": timing}},
         "building": {"titles": titles, "models": {name: {"timings": kinds, "peak_rss_mb": 600.0} for name in titles},
@@ -57,6 +58,18 @@ def line(page, start):
 def test_the_best_peer_is_not_castiron_itself(results):
     cells = results.cells("resnet50", 1, 1)
     assert best_peer(cells).engine == "openvino" and ratio(results, "resnet50", 1) == pytest.approx(1.2)
+
+
+def test_reasons_tell_no_paths():
+    said = "/home/user/bin/python ended with exit code 1: FileNotFoundError: '/tmp/model.onnx' (see https://x.org/a/b)"
+    assert machine.without_paths(said) == ("python ended with exit code 1: FileNotFoundError: 'model.onnx' "
+                                           "(see https://x.org/a/b)")
+
+
+def test_what_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="bench: castiron missing: pip install"):
+        require("castiron")
 
 
 def test_page_tells_what_is_met_and_what_is_missed(results):
@@ -216,7 +229,7 @@ def test_the_command_line(monkeypatch, tmp_path, results, capsys):
     """Figures of a narrowed run are put beside others only under the same conditions."""
     path = tmp_path / "results.json"
     results.save(path)
-    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(machine, "pin", lambda cores: None)
     monkeypatch.setattr(machine, "conditions", lambda: CONDITIONS)
     monkeypatch.setattr(calls, "run", lambda case, engines, setting: ([cell("castiron", 7.0)], {}))
