@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from castiron.ir import Body, Dim, DType, Graph, Instr, Node, Value
 from castiron.ops import F, apply
 from castiron.ops.fused import SCALAR_OPS, body_types
@@ -21,7 +23,32 @@ MAX_OPERANDS = 8
 def fuse(graph: Graph) -> Graph:
     """A chain is a tree or diamond of element-wise operators of one shape with a single result, which
     becomes a ``map``; or the epilogue of a product that nothing else reads."""
-    return _into_products(_into_maps(graph))
+    return _into_products(_into_maps(_scaled_once(graph)))
+
+
+def _scaled_once(graph: Graph) -> Graph:
+    """(p + b) · s + t becomes p · s + (b · s + t) for constants and a product p, whose rounding is worth more than what
+    cancels: a bias and a batch normalization."""
+    roots = set(graph.roots)
+
+    def rule(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        constants: list[Value] = []
+        for op in ("add", "mul", "add"):
+            known = [i for i, value in enumerate(node.inputs) if value.constant is not None]
+            if node.op != op or node.types[0].dtype != DType.F32 or len(known) != 1:
+                return None
+            constants.append(operands[known[0]])
+            value, p = node.inputs[1 - known[0]], operands[1 - known[0]]
+            if value in roots or len(graph.users[value]) > 1:
+                return None
+            node, operands = value.node, p.node.inputs
+        if node.op not in PRODUCTS or node.attrs["epilogue"]:
+            return None
+        shift, scale, bias = (v.constant.astype(np.float64) for v in constants)
+        total = (bias * scale + shift).astype(np.float32)
+        return (F.add(F.mul(p, constants[1]), total),) if np.isfinite(total).all() else None
+
+    return graph if graph.traced else graph.rewrite(rule)
 
 
 def _into_maps(graph: Graph) -> Graph:
