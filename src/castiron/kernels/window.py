@@ -16,6 +16,9 @@ GATHER_BYTES = 192 << 10
 #: Lines of windows whose addresses are in scratch where every channel is convolved by itself.
 DEPTHWISE_BAND = 16
 
+#: The most channels of an image whose windows are multiplied where they stand.
+DIRECT_CHANNELS = 4
+
 #: The kernel sizes and strides along the last dimension for which there is code for windows side by side.
 DEPTHWISE_LINES = {(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)}
 
@@ -121,6 +124,12 @@ def packed_conv(w: Writer, out: View, x: View, packed: View, more: list[View], i
         w.line(f"{name}(&{windows.declare(w)}, {x.pointer}, {packed.pointer}, {ends}, {scratch}, &{operands});")
         return
     columns = outputs // groups
+    if windows.channels <= DIRECT_CHANNELS and groups == windows.dilation[-1] == 1 < min(columns, len(windows.kernel)):
+        name = w.define("direct_", f"{contraction.epilogue(out, more, instrs)}\nDIRECT_DEFINE(@, @_epilogue)")
+        _, stride = _gathered(mul(*windows.kernel) * windows.channels)
+        w.line(f"{name}(&{windows.declare(w)}, {stride}, {x.pointer}, {packed.pointer}, {windows.first}, {outputs}, "
+               f"{windows.number}, {out.pointer}, {scratch}, &{operands});")
+        return
     product = contraction.product(w, columns, out, more, instrs)
     call = f"{product}(m, k, __VA_ARGS__)" if columns == 1 else f"{product}_tiled(m, n, k, __VA_ARGS__)"
     name = w.define("conv_", f"#define @_product(m, n, k, ...) {call}\nCONV_DEFINE(@, @_product)")
