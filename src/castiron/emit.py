@@ -38,8 +38,8 @@ from castiron.strips import Strip
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
-           "cell.h", "window.h", "depthwise.h", "direct.h", "conv.h", "integer.h", "winograd.h", "attention.h", "hash.h",
-           "trees.h", "tree_bits.h")
+           "cell.h", "window.h", "depthwise.h", "direct.h", "conv.h", "integer.h", "winograd.h", "attention.h",
+           "hash.h", "trees.h", "tree_bits.h")
 
 #: The operators into whose code an operand goes that is a known number.
 WITH_NUMBERS = frozenset({"map", "dense", "cell", "packed_conv", "winograd_conv"})
