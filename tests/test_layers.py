@@ -21,7 +21,7 @@ LAYERS = (
     {"rows"},
     {"strips"},
     {"program"},
-    {"cost", "storage"},
+    {"ahead", "cost", "storage"},
     {"plan"},
     {"emit"},
     {"toolchain"},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from castiron.ahead import ahead
 from castiron.ir import Body, Dim, DType, Expr, Graph, Node, TensorType, Value
 from castiron.kernels import (
     Extent,
@@ -93,6 +95,11 @@ class _StepWriter:
     #: What counts the iterations of the innermost loop.
     trip: Extent = 0
 
+    @cached_property
+    def ahead(self) -> Mapping[Node, Node]:
+        """What cells compute ahead."""
+        return ahead(self.program, self.step)
+
     def write(self) -> None:
         w, step = self.w, self.step
         w.line("(void)p, (void)d;")
@@ -144,14 +151,20 @@ class _StepWriter:
             outputs = [self._operand(v, rows is not None, "") for v in node.results]
             if node.op == "cell":
                 self._cell(node, outputs, inputs)
+            elif node in self.ahead:
+                cell.product_but_ahead(self.w, outputs[0], *inputs)
             else:
                 _KERNELS[node.op](self, node, outputs[0], inputs)
 
     def _cell(self, node: Node, outs: list[View], inputs: list[View]) -> None:
         a, packed, *more = inputs
         types = Cell.operands(*(v.type for v in node.inputs), parts=node.attrs["parts"])
+        product = next((product for product, beside in self.ahead.items() if beside is node), None)
+        going = product and (self._operand(product.inputs[0], True, "const "),
+                             self._operand(product.inputs[1], False, "const "),
+                             self._operand(product.results[0], True, ""))
         cell.cell(self.w, outs, a, packed, more, node.attrs["parts"], instrs(node.attrs["body"], types),
-                  node.attrs["results"], self.trip)
+                  node.attrs["results"], self.trip, going)
 
     def _loop(self, node: Node) -> None:
         w, body = self.w, node.attrs["body"]

@@ -120,6 +120,23 @@ def cell_of_four_gates():
     return loop(TIME, [zeros(BATCH, 32), zeros(BATCH, 32), zeros(BATCH, TIME, 32)], step)
 
 
+def cells_over_many_steps():
+    """Enough steps for products to be computed beside those before; the second layer's are of the first's outputs."""
+    steps, units, x = 37, 64, given(BATCH, 37, 20, name="many")
+    for _ in range(2):
+        kernel, recurrent = random(x.type.shape[2], 4 * units), random(units, 4 * units)
+
+        def step(i, carried, x=x, kernel=kernel, recurrent=recurrent):
+            h, c, out = carried
+            z = F.add(F.matmul(at(x, i), kernel), F.matmul(h, recurrent))
+            gate = [F.slice(z, starts=(0, units * k), sizes=(-1, units), steps=(1, 1)) for k in range(4)]
+            c = F.add(F.mul(F.sigmoid(gate[1]), c), F.mul(F.sigmoid(gate[0]), F.tanh(gate[2])))
+            h = F.mul(F.sigmoid(gate[3]), F.tanh(c))
+            return h, c, F.update(out, i, h, axis=1)
+        h, c, x = loop(steps, [zeros(BATCH, units), zeros(BATCH, units), zeros(BATCH, steps, units)], step)
+    return h, c, x
+
+
 def cell_of_three_gates():
     """As wide as vectors are; the state is an operand of the product and of what follows it."""
     kernel, recurrent, bias = random(3, 48), random(16, 48), random(48)
@@ -288,7 +305,8 @@ def uses_dimensions():
 
 
 LOOPS = {f.__name__: f for f in (
-    running_sum, simple_rnn, lstm, gru, cell_of_four_gates, cell_of_three_gates, fibonacci, rotation,
+    running_sum, simple_rnn, lstm, gru, cell_of_four_gates, cells_over_many_steps, cell_of_three_gates, fibonacci,
+    rotation,
     twice_the_same, forgets, data_dependent, condition_and_trips, condition_on_the_index, never, negative_trips,
     nested, nested_whole,
     updates_along_the_first_axis, update_and_old_value, two_updates, update_outside, update_of_a_result, reshapes,
@@ -423,6 +441,7 @@ def test_loops_are_pythons():
 
 @pytest.mark.parametrize("key, row_wise", [("simple_rnn", True), ("lstm", True), ("fibonacci", True), ("nested", True),
                                            ("branch_in_a_loop", True), ("two_updates", True), ("reshapes", True),
+                                           ("cells_over_many_steps", True), ("cell_of_four_gates", True),
                                            ("nested_whole", False), ("updates_along_the_first_axis", False)])
 def test_loops_over_rows(compiled, key, row_wise):
     """A row's result has the same bits alone as among others."""

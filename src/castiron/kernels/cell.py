@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from castiron.kernels import elementwise, scalar
+from castiron.kernels import contraction, elementwise, scalar
 from castiron.kernels.scalar import Instr
-from castiron.kernels.writer import MEMORY, REGISTER, Extent, View, Writer
+from castiron.kernels.writer import LANES, MEMORY, REGISTER, Extent, View, Writer, at
 
 
 def cell(w: Writer, outs: list[View], a: View, packed: View, more: list[View], parts: int, instrs: list[Instr],
-         results: tuple[int, ...], step: Extent) -> None:
+         results: tuple[int, ...], step: Extent, ahead: tuple[View, View, View] | None) -> None:
     """outs = the values named by ``results`` of the instructions, whose first operands are the sums a · packed of each
-    part and then those in ``more``: ``cell.h``. ``step`` counts the calls with these weights."""
+    part and then those in ``more``: ``cell.h``. ``step`` counts the calls with these weights. A product
+    of matrices (A, B packed, C) is computed ``ahead``."""
     rows, units = outs[0].shape
     operands = [view for view in more if view.known is None]
     kinds = [_kind(view, rows, units, parts) for view in operands]
@@ -22,7 +24,43 @@ def cell(w: Writer, outs: list[View], a: View, packed: View, more: list[View], p
     w.line(f"const struct cell {given} = {{{{{_list(view.pointer for view in operands)}}}, {{{_list(strides)}}}, "
            f"{{{_list(view.pointer for view in outs)}}}}};")
     stride = a.shape[-1] if a.row_stride is None else a.row_stride
-    w.line(f"{name}({rows}, {units}, {a.shape[-1]}, {a.pointer}, {stride}, {packed.pointer}, {step}, &{given});")
+    beside = "0"
+    if ahead:
+        x, y, product = ahead
+        beside = w.fresh("ahead")
+        places = _list(view.pointer for view in ahead)
+        w.line(f"const struct cell_ahead {beside} = {{{places}, {product.shape[-2]}, {y.shape[0]}, {x.shape[-1]}}};")
+        beside = f"&{beside}"
+    w.line(f"{name}({rows}, {units}, {a.shape[-1]}, {a.pointer}, {stride}, {packed.pointer}, {step}, &{given}, "
+           f"{beside});")
+
+
+#: As in ``cell.h``: the rows that are computed ahead at a time, and how much further the cell's own sum goes with each
+#: term of theirs.
+AHEAD_ROWS, AHEAD_PACE = 16, 4
+
+
+def can_go_ahead(k: int, units: int, steps: int, depth: int, columns: int) -> bool:
+    """Whether a cell of so many units has time in 16 steps to compute 16 rows of a product [steps, depth] ·
+    [depth, columns], with the order of additions that ``gemm.h`` has for it."""
+    panels = -(-columns // LANES)
+    terms, each = k // AHEAD_PACE, -(-panels // AHEAD_ROWS)
+    return (steps >= 2 * AHEAD_ROWS and columns % LANES == 0 and columns > 4 * LANES and k % AHEAD_PACE == 0 < depth
+            and each * -(-depth // max(1, terms)) <= units // LANES)
+
+
+def product_but_ahead(w: Writer, out: View, a: View, packed: View) -> None:
+    """out[rows, steps, columns] = a[rows, steps, depth] · packed; of a single row only what a cell doesn't compute
+    ahead, where it can."""
+    rows, steps, columns = out.shape
+    with w.block(f"if (CELL_AHEAD_ROWS && {rows} == 1)"):
+        for begin, count in ((0, AHEAD_ROWS), (steps - steps % AHEAD_ROWS, steps % AHEAD_ROWS)):
+            if count:
+                part = replace(out, pointer=at(out.pointer, begin * columns), shape=(count, columns))
+                of = replace(a, pointer=at(a.pointer, begin * a.shape[-1]), shape=(count, a.shape[-1]))
+                contraction.dense(w, part, of, packed, [], [])
+    with w.block("else"):
+        contraction.dense(w, out, a, packed, [], [])
 
 
 def _list(items: Iterable[object]) -> str:
