@@ -70,6 +70,12 @@ def chain(x, count):
     return x
 
 
+def residuals(x, count):
+    for _ in range(count):
+        x = F.add(F.matmul(F.flip(x, axes=(0,)), random(x.type.shape[1], x.type.shape[1]) / 4), x)
+    return x
+
+
 def total(*values):
     return functools.reduce(F.add, values)
 
@@ -103,6 +109,9 @@ GRAPHS = {
     "rows_and_whole": graph([F.matmul(TANH, F.tanh(TANH), transpose_b=True),
                              F.sub(TANH, F.reduce_mean(TANH, axes=(0,), keepdims=True))], X),
     "rows_backwards": graph([F.add(TANH, F.flip(F.exp(TANH), axes=(0,)))], X),
+    "residuals": graph([F.flip(residuals(TANH, 3), axes=(0,))], X),
+    "residuals_that_are_read_again": graph([F.flip(F.add(residuals(TANH, 1), TANH), axes=(0,)),
+                                            F.flip(F.add(F.matmul(F.exp(TANH), random(6, 6)), TANH), axes=(0,))], X),
     "branches": graph([F.concat(normalized(TANH), F.reshape(F.exp(FLAT), shape=(BATCH, 6)), F.softmax(X), axis=1)], X),
     "twice_the_rows": graph([F.softmax(F.reshape(F.exp(TANH), shape=(BATCH * 2, 3))),
                              F.reshape(F.neg(F.reshape(F.abs(TANH), shape=(BATCH * 3, 2))), shape=(BATCH, 6))], X),
@@ -221,7 +230,23 @@ def test_values_that_are_alive_together_do_not_share_memory(compiled, key):
             for b, buffer in enumerate(program.buffers) if buffer.slot is not None}
     for a, b in itertools.combinations([b for b in uses if uses[b]], 2):
         if program.buffers[a].slot == program.buffers[b].slot:
-            assert max(uses[a]) < min(uses[b]) or max(uses[b]) < min(uses[a])
+            first, then = sorted((a, b), key=lambda buffer: min(uses[buffer]))
+            assert max(uses[first]) < min(uses[then]) or (max(uses[first]), first, then) in replaced(program)
+
+
+def replaced(program):
+    """(step, operand, result) of products that have an operand of their epilogue for themselves."""
+    for i, step in enumerate(program.steps):
+        reads = [program.index.get(v) for node in step.nodes for v in node.inputs]
+        for node in step.nodes:
+            operands = [program.index.get(v) for v in node.inputs[2:] if v.type == node.types[0]]
+            yield from ((i, o, program.index.get(node.results[0])) for o in operands if reads.count(o) == 1)
+
+
+def test_a_product_replaces_what_is_added_to_it():
+    program = planned(GRAPHS["residuals"])
+    pairs = [(operand, result) for _, operand, result in replaced(program)]
+    assert len(pairs) == 3 and all(program.buffers[o].slot == program.buffers[r].slot for o, r in pairs)
 
 
 def test_slots_are_used_again():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import gcd, prod
@@ -426,6 +427,7 @@ class _Planner:
         pauses = sorted({m.step for m in measured})
         known = {m.symbol: 1 + pauses.index(m.step) for m in measured}
         spans |= {m.buffer: (spans[m.buffer][0], sys.maxsize) for m in measured if m.buffer in producers}
+        replaced = {} if self.graph.traced else self._replaced(groups)
         sizes: list[float] = []
         busy: list[int] = []
         stages: list[int] = []
@@ -437,10 +439,29 @@ class _Planner:
                 free = [s for s, until in enumerate(busy) if until < first and stages[s] == stage and not (
                     self.graph.traced)]
                 slot = min(free, key=lambda s: abs(sizes[s] - size), default=len(sizes))
+                if (operand := replaced.get(b)) is not None and spans[operand][1] == first:
+                    slot = self.buffers[operand].slot
                 sizes[slot:slot + 1] = [max([size, *sizes[slot:slot + 1]])]
                 busy[slot:slot + 1] = [last]
                 stages[slot:slot + 1] = [stage]
             self.buffers[b] = Buffer(buffer.type, buffer.const, slot, producers[b], stage)
+
+    def _replaced(self, groups: list[_Group]) -> dict[int, int]:
+        """The buffers of products that may be computed in place of an operand of their epilogue, and that operand's: no
+        other node of the step reads it."""
+        found: dict[int, int] = {}
+        for group in groups:
+            reads = Counter(self._storage(v) for node in group.nodes for v in node.inputs)
+            for node in group.nodes:
+                result = node.results[0]
+                for value in node.inputs[2:] if node.op == "dense" else ():
+                    own = not any(v in self.aliases or v in self.storage.views for v in (value, result))
+                    if own and reads[value] == 1 and value.type == result.type and self._in_arena(value, result):
+                        found[self.index[result]] = self.index[value]
+        return found
+
+    def _in_arena(self, *values: Value) -> bool:
+        return all(v in self.index and self.buffers[self.index[v]].slot is not None for v in values)
 
     def _spans(self, groups: list[_Group]) -> dict[int, tuple[int, int]]:
         """The first and last moment at which each buffer is in use. A step over rows is one moment, since it begins
