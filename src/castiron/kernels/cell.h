@@ -50,7 +50,7 @@ struct cell_ahead {
 #endif
 
 /* Lines of each part's next panel that are fetched ahead. */
-#define CELL_AHEAD 16
+#define CELL_FETCHED 16
 
 /* sum[row * all + part] of constant rows and parts; `stride` floats lie between the panels of two parts. */
 INLINE void cell_sums(const int rows, const int parts, const int all, int64_t k, const float *a, int64_t lda,
@@ -166,10 +166,10 @@ INLINE void cell_advance(const int parts, int64_t k, const float *a, const float
             const float *panel = b + unit * k, *next = panel + (done + LANES < n ? move * k : 0); \
             if (d && now.panel < now.end) cell_advance(parts, k, a, panel, n * k, sum, d, &now); \
             else name##_rows(1, n, k, a, 0, panel, sum); \
-            if (k >= CELL_AHEAD) \
+            if (k >= CELL_FETCHED) \
                 _Pragma("clang loop unroll(full)") \
-                for (int line = 0; line < CELL_AHEAD * (parts); line++) \
-                    __builtin_prefetch(next + line / CELL_AHEAD * n * k + line % CELL_AHEAD * LANES); \
+                for (int line = 0; line < CELL_FETCHED * (parts); line++) \
+                    __builtin_prefetch(next + line / CELL_FETCHED * n * k + line % CELL_FETCHED * LANES); \
             FINISH(sum, e, 0, unit, n) \
         } \
     } \
