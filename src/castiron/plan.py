@@ -39,8 +39,8 @@ MAX_BLOCK_NANOS = 4e6
 #: The same once weights are used often enough in a block that larger ones gain nothing.
 MAX_STREAM_NANOS = 1e5
 
-#: The estimated time from which the rows of a single block are cut in two, so that two threads can share it.
-MIN_SHARED_NANOS = 4e5
+#: The estimated time from which a few blocks are made an even number, so that two threads can share them.
+MIN_SHARED_NANOS, MANY_PIECES = 4e5, 16
 
 #: Rows that a loop takes together even if that takes longer or more scratch than is good for other steps, since it
 #: uses its weights again for all of them in each iteration; and the largest value that is in scratch then. What it
@@ -372,8 +372,8 @@ class _Planner:
         most = -(-most // grain) * grain
         known = _known_factor(group.rows)
         pieces = -(-known // most)
-        if pieces == 1 < known and known * row > MIN_SHARED_NANOS:
-            pieces = 2
+        if pieces % 2 and pieces < MANY_PIECES and known > pieces and known * row > MIN_SHARED_NANOS:
+            pieces += 1
         block = -(-known // pieces) if known > 1 else most  # nearly equal blocks
         return -(-block // grain) * grain
 
