@@ -70,6 +70,8 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
             return size * (1 + prod(node.attrs["sizes"])) / FLOPS_PER_NANO
         case "map":
             return size * len(node.attrs["body"].instrs) / 2
+        case "standardize":
+            return size
         case "sort" | "argsort" | "hash_bucket":
             return 30 * size
         case "resample":

@@ -41,10 +41,10 @@ from castiron.strips import Strip
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
            "cell.h", "window.h", "depthwise.h", "direct.h", "conv.h", "integer.h", "winograd.h", "attention.h",
-           "hash.h", "trees.h", "tree_bits.h")
+           "standardize.h", "hash.h", "trees.h", "tree_bits.h")
 
 #: The operators into whose code an operand goes that is a known number.
-WITH_NUMBERS = frozenset({"map", "dense", "cell", "packed_conv", "winograd_conv"})
+WITH_NUMBERS = frozenset({"map", "dense", "standardize", "cell", "packed_conv", "winograd_conv"})
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -317,6 +317,12 @@ def _attention(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> Non
                         f"(float *){s.memory(SCRATCH)}")
 
 
+def _standardize(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    x, *more = inputs
+    types = (node.types[0], *(v.type for v in node.inputs[1:]))
+    reduction.standardize(s.w, out, x, more, instrs(node.attrs["epilogue"], types), node.attrs["epsilon"])
+
+
 def _dims(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     for i, value in enumerate(node.attrs["values"]):
         s.w.line(f"{out.pointer}[{i}] = {s.extent(value)};")
@@ -438,6 +444,7 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "map": _map,
     "dense": _dense,
     "attention": _attention,
+    "standardize": _standardize,
     "matmul": lambda s, node, out, inputs: contraction.matmul(s.w, out, *inputs),
     "pack": lambda s, node, out, inputs: contraction.pack(s.w, out, *inputs, node.attrs["groups"]),
     "unpack": lambda s, node, out, inputs: contraction.unpack(s.w, out, *inputs, node.attrs["groups"]),

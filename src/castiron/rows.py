@@ -79,6 +79,8 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             if out.rank < 2:
                 return None
             kinds = [row_factor(types[0], rows) is not None, False, *(aligned(t) for t in types[2:])]
+        case "standardize":
+            kinds = [row_factor(types[0], rows) is not None, *(aligned(t) for t in types[1:])]
         case "reshape":
             kinds = [row_factor(types[0], rows) is not None]
         case "update":
@@ -137,9 +139,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
 
 #: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "cell", "integer_dense", "reshape", "transpose", "concat", "slice", "pad", "update",
-                         "cumsum", "cumprod", "cummax", "cummin", "sort", "argsort", "resample", "reduce_sum",
-                         "reduce_prod", "reduce_max", "reduce_min"})
+_ROWS_FIRST = frozenset({"dense", "standardize", "cell", "integer_dense", "reshape", "transpose", "concat", "slice",
+                         "pad", "update", "cumsum", "cumprod", "cummax", "cummin", "sort", "argsort", "resample",
+                         "reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
 
 
 #: Elements of the largest value that each block of rows computes for itself although all have the same.
@@ -258,7 +260,7 @@ def _keeps_axes(node: Node, count: int) -> bool:
     match node.op:
         case "map" | "reshape" | "broadcast_to":
             return True
-        case "dense" | "integer_dense":
+        case "dense" | "integer_dense" | "standardize":
             return rank > count
         case "matmul":
             return rank >= count + 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from castiron.kernels import scalar
+from castiron.kernels import contraction, scalar
+from castiron.kernels.scalar import Instr
 from castiron.kernels.writer import LANES, MEMORY, REGISTER, Extent, View, Writer, add, at, mul, number
 
 #: The lowest and highest value of each element type.
@@ -150,6 +151,15 @@ def _lanes(w: Writer, kind: str, acc: str, dtype: str) -> str:
     with w.block(f"for (int {lane} = 1; {lane} < {LANES}; {lane}++)"):
         w.line(UPDATE[kind].format(total, f"{acc}[{lane}]"))
     return total
+
+
+def standardize(w: Writer, out: View, x: View, more: list[View], instrs: list[Instr], epsilon: float) -> None:
+    """out = epilogue((x - mean x) / √(variance x + epsilon), more…) along the last axis: ``standardize.h``, with an
+    epilogue as a product's."""
+    text = f"{contraction.epilogue(out, more, instrs)}\nSTANDARDIZE_DEFINE(@, @_epilogue)"
+    name, operands = w.define("standardize_", text), contraction.epilogue_operands(w, out, more)
+    w.line(f"{name}({mul(*out.shape[:-1])}, {out.shape[-1]}, {x.pointer}, {out.pointer}, {number(epsilon, 'f32')}, "
+           f"&{operands});")
 
 
 def cumulate(w: Writer, kind: str, out: View, x: View, axis: int) -> None:

@@ -25,6 +25,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     sizes,
     softmax,
     special,
+    standardize,
     trees,
     window,
     winograd,

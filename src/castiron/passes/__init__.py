@@ -21,10 +21,11 @@ from castiron.passes.lower import lower
 from castiron.passes.pack import pack
 from castiron.passes.share import share
 from castiron.passes.simplify import simplify
+from castiron.passes.standardize import standardize
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
-    control, dequantize, lower, fold, control, simplify, layout, attend, simplify, pack, fold, hoist, fuse, cells,
-    share)
+    control, dequantize, lower, fold, control, simplify, layout, attend, standardize, simplify, pack, fold, hoist,
+    fuse, cells, share)
 
 
 def run(graph: Graph, pipeline: tuple[Callable[[Graph], Graph], ...] = PIPELINE, dump: str | Path | None = None,
