@@ -10,7 +10,7 @@ import (
 
 const selftestHelp = `
 Every instruction-set level that this processor runs is checked, and the largest error printed,
-relative to max(1, |expected|). The exit code is 1 if one is out of tolerance.
+relative to max(1, the largest expected). The exit code is 1 if one is out of tolerance.
 
   --per-node  compare the value of every label between the levels, to find where they part
 `
@@ -68,19 +68,24 @@ func selftest(env *Environment, args *arguments) error {
 	return failed
 }
 
-// largestError returns the largest |got-want|/max(1,|want|): infinity if only one of two is a
-// number, or the shapes differ.
+// largestError returns the largest |got-want| as a part of the largest finite |want|, or of 1 if that is more, as builds
+// compare: infinity if only one of two is a number, or the shapes differ.
 func largestError(got, want engine.Tensor) float64 {
 	if got.DType != want.DType || len(got.Data) != len(want.Data) {
 		return math.Inf(1)
 	}
 	a, b := float64s(got), float64s(want)
-	worst := 0.0
+	worst, scale := 0.0, 1.0
+	for _, v := range b {
+		if v = math.Abs(v); v > scale && !math.IsInf(v, 0) {
+			scale = v
+		}
+	}
 	for i := range a {
 		if a[i] == b[i] || a[i] != a[i] && b[i] != b[i] {
 			continue
 		}
-		e := math.Abs(a[i]-b[i]) / max(1, math.Abs(b[i]))
+		e := math.Abs(a[i]-b[i]) / scale
 		if e != e {
 			e = math.Inf(1)
 		}

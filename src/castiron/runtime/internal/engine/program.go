@@ -141,7 +141,7 @@ type Model struct {
 	Labels []Label
 	// Verified is the report of the comparison made at build time, in words.
 	Verified string
-	// Tolerance bounds |got-want| by Tolerance*max(1,|want|) in selftest.
+	// Tolerance bounds |got-want| in selftest, as a part of max(1, the largest |want|).
 	Tolerance float64
 	Golden    []Golden
 }
