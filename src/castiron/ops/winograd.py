@@ -49,6 +49,11 @@ def transforms(tile: int) -> Transforms:
     return Transforms(input, kernel, output.T)
 
 
+def spread(kernel: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """G w Gᵀ of w [3,3,C,M], a matrix [C,M] for each place, [(m+2)²,C,M]."""
+    return (np.kron(kernel, kernel) @ w.reshape(9, -1)).reshape(-1, *w.shape[2:])
+
+
 class WinogradPack(Op):
     """G w Gᵀ for each pair of channels of w [3,3,C,M], packed as (tile+2)² matrices [C,M]"""
 
@@ -64,9 +69,8 @@ class WinogradPack(Op):
         return Pack().infer(w.with_shape((channels, places * outputs)), groups=places)
 
     def eval(self, w: np.ndarray, *, tile: int) -> np.ndarray:
-        kernel = transforms(tile).kernel
-        spread = np.einsum("ia,jb,abcm->cijm", kernel, kernel, w, optimize=True).astype(np.float32)
-        return Pack().eval(spread.reshape(w.shape[2], -1), groups=(tile + 2) ** 2)
+        matrices = spread(transforms(tile).kernel, w).astype(np.float32)
+        return Pack().eval(matrices.transpose(1, 0, 2).reshape(w.shape[2], -1), groups=(tile + 2) ** 2)
 
 
 class WinogradConv(Op):

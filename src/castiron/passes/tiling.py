@@ -10,7 +10,7 @@ import numpy as np
 from castiron import interp
 from castiron.ir import TensorType, Value, evaluate
 from castiron.ops.convolution import Conv
-from castiron.ops.winograd import POINTS, transforms
+from castiron.ops.winograd import POINTS, spread, transforms
 
 #: What is estimated for a free dimension.
 TYPICAL_SIZE = 56
@@ -70,7 +70,7 @@ def _error(w: np.ndarray, tile: int) -> float:
     exact = Conv().eval(x.astype(np.float64), w.astype(np.float64), strides=(1, 1), dilations=(1, 1), before=(0, 0),
                         after=(0, 0), groups=1)
     there, kernel, back = (matrix.astype(np.float32) for matrix in (t.input, t.kernel, t.output))
-    u = np.einsum("ia,jb,abcm->ijcm", kernel, kernel, w, optimize=True)
+    u = spread(kernel, w).reshape(n, n, *w.shape[2:])
     v = np.einsum("ia,jb,tabc->ijtc", there, there, x, optimize=True)
     y = np.einsum("ai,bj,ijtm->tabm", back, back, v @ u, optimize=True)
     largest = np.abs(exact).max((0, 1, 2))
