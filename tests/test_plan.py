@@ -286,3 +286,14 @@ def test_a_product_by_large_weights_is_computed_in_parts(monkeypatch):
             expected, = interp.run(graph, {x: data}, list(graph.outputs.values()))
             assert_agree(run({"x": data})["y"], expected, 2e-5)
             assert_same_bits(run({"x": data[:1]})["y"], run({"x": data})["y"][:1])
+
+
+def test_what_is_scaled_is_scaled_where_it_stands():
+    """But not where something else than the same rows is read of it afterwards or at the same time."""
+    x = given(BATCH, 5, 4, 6)
+    y = F.matmul(x, random(6, 7))
+    scaled = F.mul(y, F.sigmoid(F.reduce_sum(y, axes=(1, 2), keepdims=True)))
+    for outputs, expected in (((F.matmul(scaled, random(7, 3)),), 1), ((scaled, y), 0),
+                              ((F.matmul(scaled, random(7, 3)), F.flip(y, axes=(0,))), 0)):
+        program = planned(graph(outputs, x))
+        assert sum(v.type.shape == y.type.shape for v in program.aliases) == expected

@@ -95,9 +95,27 @@ def storage(graph: Graph, nodes: Sequence[Node]) -> Storage:
                 taken.add(source)
             shared.aliases[value] = source
         _take_over(shared, nodes, set(graph.roots), set(graph.inputs.values()))
+        _map_in_place(shared, graph, nodes)
     _enter(shared, nodes)
     shared.aliases = {value: shared.of(value) for value in shared.aliases}
     return shared
+
+
+def _map_in_place(shared: Storage, graph: Graph, nodes: Sequence[Node]) -> None:
+    """Lets what is computed element by element be where an operand was that nothing reads afterwards, and before by the
+    same rows or else in another step."""
+    last = {place: position for position, node in enumerate(nodes) for place in shared.places(node.inputs)}
+    kept = {*graph.roots, *graph.inputs.values(), *shared.aliases, *shared.aliases.values()}
+    for position, node in enumerate(nodes):
+        if node.op != "map" or node.results[0] in kept:
+            continue
+        for x in node.inputs:
+            by_rows = all(user.op.startswith("reduce_") or (user.op == "map" and user.types[0].shape == x.type.shape)
+                          for user in graph.users[x])
+            apart = x in kept or x.node.op in ("constant", "map", "loop", "conditional") or node.inputs.count(x) > 1
+            if not apart and x.type == node.types[0] and last[x] == position and by_rows:
+                shared.aliases[node.results[0]] = x
+                break
 
 
 def _enter(shared: Storage, nodes: Sequence[Node]) -> None:
