@@ -59,9 +59,9 @@ INLINE float attention_powers(int64_t n, float *x, float most) {
 
 #define ATTENTION_ROWS 36
 
-/* e^(x - max x) / the sum of these, for up to ATTENTION_ROWS rows of n floats that are `stride`, the next multiple of 16,
- * apart. The order of additions depends on n alone. One thing is done for all rows before the next: a row's chain of
- * them takes longer to wait for than to compute. */
+/* e^(x - max x) / the sum of these, for up to ATTENTION_ROWS rows of n floats that are `stride`, the next multiple of
+ * 16, apart. The order of additions depends on n alone. One thing is done for all rows before the next: a row's chain
+ * of them takes longer to wait for than to compute. */
 NOINLINE void attention_softmax(int64_t rows, int64_t n, float *x, int64_t stride) {
     float known[ATTENTION_ROWS];
     for (int64_t row = 0; row < rows; row++) {

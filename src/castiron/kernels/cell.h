@@ -116,7 +116,8 @@ INLINE void cell_sums_beside(const int parts, int64_t k, const float *a, const f
     for (int j = 0; j < parts; j++) out[j] = sum[j];
 }
 
-/* Where a step is in what is computed ahead: panels from `panel` to `end` for 16 rows, of which `done` terms are summed. */
+/* Where a step is in what is computed ahead: panels from `panel` to `end` for 16 rows, of which `done` terms are
+ * summed. */
 struct cell_beside {
     int64_t row, panel, end, done;
     f32x16 sum[16];
@@ -145,8 +146,9 @@ INLINE void cell_advance(const int parts, int64_t k, const float *a, const float
 }
 
 /* Defines name(): for each row and unit the results that FINISH(sum, e, row, unit, n) stores of the `parts` sums, for
- * 16 units from `unit` on; FETCH(e, row, unit, n) asks for what it will read then. m >= 0, n a multiple of 16, k >= 0; strides count elements. No result is in A's memory; it
- * may be where an operand is that FINISH reads at the same element. */
+ * 16 units from `unit` on; FETCH(e, row, unit, n) asks for what it will read then. m >= 0, n a multiple of 16, k >= 0;
+ * strides count elements. No result is in A's memory; it may be where an operand is that FINISH reads at the same
+ * element. */
 #define CELL_DEFINE(name, parts, FINISH, FETCH) \
     INLINE void name##_rows(const int rows, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, \
                             f32x16 *sum) { \

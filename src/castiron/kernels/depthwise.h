@@ -19,8 +19,6 @@
 #endif
 
 #define DEPTHWISE_KERNEL 7 /* the largest along a line that there is code for */
-
-#define DEPTHWISE_KERNEL 7 /* the largest along a line that there is code for */
 #define DEPTHWISE_BAND 16  /* lines of windows that are computed for one column after another */
 
 /* Windows side by side on a line: their first row in the result, the position at which the first one begins, how many

@@ -28,7 +28,7 @@ struct winograd {
     float *v, *products, *zeros; /* scratch: V; [n*n][tiles][WINOGRAD_COLUMNS]; [channels] */
 };
 
-/* Polynomials at the points: results `pair` of n of n elements, which are those for 0 and infinity, for p and -p, or for q
+/* Polynomials at the points: results `pair` of n of n elements: those for 0 and infinity, for p and -p, or for q
  * and -q. */
 INLINE void winograd_in(const int m, const float p, const float q, const int pair, const f32x16 *d, f32x16 *r) {
     const float pp = p * p, qq = q * q;

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// A run has so many workers that each is worth waking a thread for, which takes some crewNanos; and a call among these as
-// many as there are portions of portionNanos, since they wait for nothing else.
+// A run has so many workers that each is worth waking a thread for, which takes some crewNanos; and a call among these
+// as many as there are portions of portionNanos, since they wait for nothing else.
 const (
 	crewNanos    = 200_000
 	portionNanos = 10_000
