@@ -235,7 +235,7 @@ def _inspect(options: argparse.Namespace) -> None:
 def _bench(options: argparse.Namespace) -> None:
     level = next((level for level in LEVELS if level.name == options.isa), None)
     profile = driver.bench(options.model, _selection(options), batch=options.batch, seconds=options.time, level=level)
-    gflops = profile.flops / profile.seconds / 1e9
+    gflops = profile.gflops
     if options.json:
         steps = [asdict(step) | {"gflops": step.gflops, "share": profile.share(step)} for step in profile.steps]
         print(json.dumps({"level": profile.level, "sizes": profile.sizes, "seconds": profile.seconds,

@@ -163,6 +163,7 @@ def build(path: str | Path, out: str | Path, selection: Selection = WHOLE, *, ta
     fingerprint = digest(path)
     key = None
     if form == "executable":
+        executable.refuse_folder(out)
         key = builds.key(fingerprint, format, selection, targets[0], framework, tools, name, trace, tolerance)
         if found := builds.find(key):
             progress("writing")

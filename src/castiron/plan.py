@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import gcd, prod
 
@@ -230,16 +230,14 @@ class _Planner:
                 return False
         return sum(self._bytes(v, group, 1) for v in made) <= SCRATCH_BYTES
 
-    def _row_local(self, node: Node, rows: Dim, inside: Container[Node]) -> bool:
+    def _row_local(self, node: Node, rows: Dim, inside: Collection[Node]) -> bool:
         """Whether a block of the node's rows depends on the same block of its operands' rows alone
         (and on whole operands that are computed before)."""
         kinds = self._row_operands(node, rows)
         if kinds is None:
             return False
-        for value, by_rows in zip(node.inputs, kinds, strict=True):
-            if not by_rows and self._storage(value).node in inside:
-                return False
-        return True
+        whole = {self._storage(value) for value, by_rows in zip(node.inputs, kinds, strict=True) if not by_rows}
+        return not whole or whole.isdisjoint(self._storage(v) for other in inside for v in other.results)
 
     def _row_operands(self, node: Node, rows: Dim) -> list[bool] | None:
         """Which operands a node reads by rows; None unless all its results that are used are rows."""

@@ -63,6 +63,10 @@ class Profile:
     def flops(self) -> float:
         return sum(step.flops for step in self.steps)
 
+    @property
+    def gflops(self) -> float:
+        return self.flops / self.seconds / 1e9 if self.seconds else 0.0
+
     def share(self, step: StepProfile) -> float:
         """The part of the machine's peak that a step reaches."""
         return step.gflops / self.limits.gflops

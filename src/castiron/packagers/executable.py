@@ -49,7 +49,14 @@ def package(artifact: Artifact, platform: Platform, out: Path, tools: Tools) -> 
     An existing file is replaced, at once and only on success. ToolError if a tool is missing or fails;
     OutputError if `out` cannot be written.
     """
+    refuse_folder(out)
     return install(link(artifact, platform, tools), out)
+
+
+def refuse_folder(out: Path) -> None:
+    """OutputError if there is a folder where an executable should be."""
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; name a file for the executable")
 
 
 def link(artifact: Artifact, platform: Platform, tools: Tools) -> Path:
@@ -106,9 +113,7 @@ class _Digest(io.RawIOBase):
 
 def install(made: Path, out: Path) -> Path:
     """Copy an executable to `out`, whole or not at all, and return `out`. OutputError if it cannot be written."""
-    out = Path(out)
-    if out.is_dir():
-        raise OutputError(f"{out} is a folder; name a file for the executable")
+    refuse_folder(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         handle, new = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
