@@ -1,0 +1,7 @@
+//go:build !linux
+
+package engine
+
+func processor() int { return -1 }
+
+func elsewhere(_ int, work func()) { work() }
