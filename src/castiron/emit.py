@@ -313,7 +313,10 @@ def _dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
 def _attention(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     rows = s.step.rows
     several = rows is not None and row_axes(node.types[0], rows)[0] > 1
-    attention.attention(s.w, out, *inputs, s.first if several else 0, s.extent(node.types[0].shape[1]),
+    q, k, v, *more = inputs
+    scores = node.types[0].with_shape(())
+    body = instrs(node.attrs["epilogue"], (scores, *(x.type for x in node.inputs[3:])))
+    attention.attention(s.w, out, q, k, v, more, body, s.first if several else 0, s.extent(node.types[0].shape[1]),
                         f"(float *){s.memory(SCRATCH)}")
 
 

@@ -124,7 +124,8 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             else:
                 return None
         case "attention":  # any queries, but of a batch all keys
-            kinds = [aligned(types[0]), axes == 1, axes == 1]
+            kinds = [aligned(types[0]), axes == 1, axes == 1,
+                     *(axes == 1 and x.rank > 0 and x.shape[0] == out.shape[0] for x in types[3:])]
         case op if op.startswith("reduce_"):
             axes = node.attrs["axes"]
             kinds = [axes is not None and 0 not in {a % types[0].rank for a in axes}]

@@ -6,12 +6,11 @@
 #include "gemm.h"
 #include "transpose.h"
 
-#define ATTENTION_PLAIN(sum, e, row, column, count) (sum)
-GEMM_DEFINE(attention_product, ATTENTION_PLAIN)
-
-/* The sizes of q [B, queries, heads, width], k [B, keys, heads, width] and v [B, keys, heads, depth]. */
+/* The sizes of q [B, queries, heads, width], k [B, keys, heads, width] and v [B, keys, heads, depth]; and how many
+ * elements of the scores' operands it is from a batch, and from a head, to the next. */
 struct attention {
     int64_t queries, keys, heads, width, depth;
+    int64_t batch_stride[8], head_stride[8];
 };
 
 /* B = the keys' transpose, [width, keys], as gemm.h packs it; the keys are `stride` floats apart. */
@@ -75,32 +74,43 @@ NOINLINE void attention_softmax(int64_t rows, int64_t n, float *x, int64_t strid
     }
 }
 
-/* out = softmax(q kT) v for `count` queries from number `first` of all batches on; q and out begin there. */
-NOINLINE void attention(const struct attention *a, int64_t first, int64_t count, const float *q, const float *k,
-                        const float *v, float *out, float *scratch) {
-    const int64_t across = (a->keys + LANES - 1) / LANES * LANES, heads = a->heads, width = a->width, depth = a->depth;
-    float *keys = scratch, *values = keys + across * width;
-    float *scores = values + (depth + LANES - 1) / LANES * LANES * a->keys;
-    const struct epilogue none = {0};
-    for (int64_t done = 0; done < count;) {
-        int64_t batch = (first + done) / a->queries, left = (batch + 1) * a->queries - (first + done);
-        int64_t queries = left < count - done ? left : count - done;
-        struct gemm_split parts = gemm_split(queries, ATTENTION_ROWS);
-        for (int64_t head = 0; head < heads; head++) {
-            attention_keys(a->keys, width, k + (batch * a->keys * heads + head) * width, heads * width, keys);
-            pack_b(a->keys, depth, v + (batch * a->keys * heads + head) * depth, heads * depth, 1, values);
-            for (int64_t part = 0, row = done; part < parts.count; part++) {
-                int64_t rows = parts.size + (part < parts.longer);
-                attention_product(rows, a->keys, width, q + (row * heads + head) * width, heads * width, keys, scores,
-                                  across, &none);
-                attention_softmax(rows, a->keys, scores, across);
-                attention_product(rows, depth, a->keys, scores, across, values, out + (row * heads + head) * depth,
-                                  heads * depth, &none);
-                row += rows;
-            }
-        }
-        done += queries;
-    }
+/* The operands of the scores of a batch and head from a query on. */
+INLINE struct epilogue attention_operands(const struct attention *a, const struct epilogue *e, int64_t batch,
+                                          int64_t head, int64_t query) {
+    struct epilogue moved = epilogue_at(e, query, 0);
+    for (int i = 0; i < 8; i++) moved.operand[i] += batch * a->batch_stride[i] + head * a->head_stride[i];
+    return moved;
 }
+
+/* Defines name(): out = softmax(scores) v for `count` queries from number `first` of all batches on; q and out begin
+ * there. SCORES(), a product as gemm.h defines it, makes q kT the scores with operands e, which begin at query 0;
+ * PRODUCT() is one without an epilogue. */
+#define ATTENTION_DEFINE(name, SCORES, PRODUCT) \
+    NOINLINE void name(const struct attention *a, int64_t first, int64_t count, const float *q, const float *k, \
+                       const float *v, float *out, float *scratch, const struct epilogue *e) { \
+        const int64_t heads = a->heads, width = a->width, depth = a->depth; \
+        const int64_t across = (a->keys + LANES - 1) / LANES * LANES; \
+        float *keys = scratch, *values = keys + across * width; \
+        float *scores = values + (depth + LANES - 1) / LANES * LANES * a->keys; \
+        const struct epilogue none = {0}; \
+        for (int64_t done = 0; done < count;) { \
+            int64_t batch = (first + done) / a->queries, query = first + done - batch * a->queries; \
+            int64_t queries = a->queries - query < count - done ? a->queries - query : count - done; \
+            struct gemm_split parts = gemm_split(queries, ATTENTION_ROWS); \
+            for (int64_t head = 0; head < heads; head++) { \
+                attention_keys(a->keys, width, k + (batch * a->keys * heads + head) * width, heads * width, keys); \
+                pack_b(a->keys, depth, v + (batch * a->keys * heads + head) * depth, heads * depth, 1, values); \
+                for (int64_t part = 0, row = 0; part < parts.count; part++) { \
+                    int64_t rows = parts.size + (part < parts.longer), place = (done + row) * heads + head; \
+                    struct epilogue moved = attention_operands(a, e, batch, head, query + row); \
+                    SCORES(rows, a->keys, width, q + place * width, heads * width, keys, scores, across, &moved); \
+                    attention_softmax(rows, a->keys, scores, across); \
+                    PRODUCT(rows, depth, a->keys, scores, across, values, out + place * depth, heads * depth, &none); \
+                    row += rows; \
+                } \
+            } \
+            done += queries; \
+        } \
+    }
 
 #endif
