@@ -47,6 +47,8 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
         case "dense" | "matmul":
             k = node.inputs[0].type.shape[-1]
             return 2 * size * (k if isinstance(k, int) else 64) / FLOPS_PER_NANO
+        case "strassen_dense":
+            return 2 * size * node.inputs[0].type.shape[-1] * 7 / 8 / FLOPS_PER_NANO
         case "cell":
             sums = node.attrs["parts"] * elements(node.types[0])
             gates = elements(node.types[0]) * len(node.attrs["body"].instrs) / 2

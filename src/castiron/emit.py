@@ -23,6 +23,7 @@ from castiron.kernels import (
     resampling,
     selection,
     sorting,
+    strassen,
     trees,
     window,
     winograd,
@@ -40,11 +41,11 @@ from castiron.strips import Strip
 
 #: What every unit includes, from the folder ``kernels``.
 HEADERS = ("vec.h", "convert.h", "elementary.h", "narrow.h", "product.h", "transpose.h", "gemm.h", "gemm_column.h",
-           "cell.h", "window.h", "depthwise.h", "direct.h", "conv.h", "integer.h", "winograd.h", "attention.h",
-           "standardize.h", "hash.h", "trees.h", "tree_bits.h")
+           "strassen.h", "cell.h", "window.h", "depthwise.h", "direct.h", "conv.h", "integer.h", "winograd.h",
+           "attention.h", "standardize.h", "hash.h", "trees.h", "tree_bits.h")
 
 #: The operators into whose code an operand goes that is a known number.
-WITH_NUMBERS = frozenset({"map", "dense", "standardize", "cell", "packed_conv", "winograd_conv"})
+WITH_NUMBERS = frozenset({"map", "dense", "strassen_dense", "standardize", "cell", "packed_conv", "winograd_conv"})
 
 
 def emit(programs: Mapping[str, Program]) -> tuple[str, tuple[str, ...]]:
@@ -310,6 +311,12 @@ def _dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     contraction.dense(s.w, out, a, packed, more, instrs(node.attrs["epilogue"], types), s.step.slabs)
 
 
+def _strassen_dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
+    a, packed, *more = inputs
+    types = (node.types[0], *(v.type for v in node.inputs[2:]))
+    strassen.dense(s.w, out, a, packed, more, instrs(node.attrs["epilogue"], types), f"(float *){s.memory(SCRATCH)}")
+
+
 def _attention(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     rows = s.step.rows
     several = rows is not None and row_axes(node.types[0], rows)[0] > 1
@@ -446,6 +453,9 @@ def _cumulate(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None
 _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "map": _map,
     "dense": _dense,
+    "strassen_pack": lambda s, node, out, inputs: strassen.pack(s.w, out, *inputs),
+    "strassen_unpack": lambda s, node, out, inputs: strassen.unpack(s.w, out, *inputs),
+    "strassen_dense": _strassen_dense,
     "attention": _attention,
     "standardize": _standardize,
     "matmul": lambda s, node, out, inputs: contraction.matmul(s.w, out, *inputs),

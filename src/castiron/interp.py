@@ -34,9 +34,12 @@ def run(graph: Graph, feeds: Mapping[Value, np.ndarray], fetches: list[Value]) -
     return _run(_needed(fetches, set(feeds), counts), feeds, fetches, symbols, graph.measured)
 
 
-def elements(value: Value) -> np.ndarray:
-    """The elements of a value that constants alone decide."""
-    return value.constant if value.constant is not None else run(Graph(value.node.op, {}, {"y": value}), {}, [value])[0]
+def elements(value: Value) -> np.ndarray | None:
+    """The elements of a value that constants alone decide; None if it depends on an input."""
+    if value.constant is not None:
+        return value.constant
+    graph = Graph(value.node.op, {}, {"y": value})
+    return None if any(node.op == "input" for node in graph.nodes) else run(graph, {}, [value])[0]
 
 
 def function(body: Graph, symbols: Mapping[str, int]) -> Callable[..., list[np.ndarray]]:

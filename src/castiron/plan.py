@@ -13,7 +13,7 @@ import numpy as np
 from castiron import interp
 from castiron.cost import nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
-from castiron.kernels import attention, contraction, integer, trees, window, winograd
+from castiron.kernels import attention, contraction, integer, strassen, trees, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Measured, Port, Program, Step, Weights, align
 from castiron.rows import row_axes, row_bytes, row_operands, row_results, whole_nodes
 from castiron.storage import lifetimes, separated, storage
@@ -452,7 +452,7 @@ class _Planner:
             reads = Counter(self._storage(v) for node in group.nodes for v in node.inputs)
             for node in group.nodes:
                 result = node.results[0]
-                for value in node.inputs[2:] if node.op == "dense" else ():
+                for value in node.inputs[2:] if node.op in ("dense", "strassen_dense") else ():
                     own = not any(v in self.aliases or v in self.storage.views for v in (value, result))
                     if own and reads[value] == 1 and value.type == result.type and self._in_arena(value, result):
                         found[self.index[result]] = self.index[value]
@@ -573,14 +573,14 @@ def _uses_weights(node: Node) -> bool:
     """Whether a node uses the same operand again for each row, and that is work."""
     if node.op in ("packed_conv", "integer_conv"):
         return not window.is_depthwise(node.inputs[0].type.shape[-1], node.attrs["groups"])
-    return node.op in ("dense", "cell", "integer_dense", "matmul", "attention", "winograd_conv") or any(
-        _uses_weights(inner) for body in node.bodies.values() for inner in body.nodes)
+    return node.op in ("dense", "strassen_dense", "cell", "integer_dense", "matmul", "attention", "winograd_conv") or (
+        any(_uses_weights(inner) for body in node.bodies.values() for inner in body.nodes))
 
 
 def _is_timely(node: Node, group: _Group) -> bool:
     """Whether a group and a product after its own take no longer together than a block may for as many rows as make
     good use of weights that don't stay in the cache until the next block."""
-    products = [n for n in (*group.nodes, node) if n.op in ("dense", "packed_conv")]
+    products = [n for n in (*group.nodes, node) if n.op in ("dense", "strassen_dense", "packed_conv")]
     size = sum(typical_bytes(n.inputs[1].type) for n in products)
     if node not in products or len(products) == 1 or size <= CACHE_BYTES or _known_factor(group.rows) == 1:
         return True
@@ -599,6 +599,8 @@ def _grain(node: Node, rows: Dim) -> int:
     """How many rows a node computes at a time, whether it is asked for them or for some of them."""
     if node.op == "tree_bits":
         return min(rows, trees.BITS_ROWS) if isinstance(rows, int) else trees.BITS_ROWS
+    if node.op == "strassen_dense":
+        return 2 if row_axes(node.types[0], rows)[0] == node.types[0].rank - 1 else 1
     if node.op != "winograd_conv" or (row_axes(node.types[0], rows) or (1, 1))[0] == 1:
         return 1
     tile, width = node.attrs["tile"], node.types[0].shape[2]
@@ -620,6 +622,8 @@ def _workspace(node: Node) -> int:
         return integer.workspace(prod(node.attrs["sizes"]) * (node.inputs[0].type.shape[-1] // node.attrs["groups"]))
     if node.op == "winograd_conv":
         return winograd.workspace(node.attrs["tile"], node.inputs[0].type.shape[-1])
+    if node.op == "strassen_dense":
+        return strassen.workspace(node.inputs[0].type.shape[-1])
     if node.op == "attention":
         return attention.workspace(*node.inputs[1].type.shape[1::2], node.types[0].shape[3])
     if node.op == "tree_walk":

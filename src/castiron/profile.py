@@ -23,7 +23,7 @@ from castiron.toolchain import Tools
 
 #: Operators of these names are the others' with weights packed.
 _PLAIN = {"packed_conv": "conv", "winograd_conv": "conv", "integer_conv": "integer conv",
-          "integer_dense": "integer dense"}
+          "strassen_dense": "dense", "integer_dense": "integer dense"}
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def flops(node: Node) -> Dim:
     more = len(node.attrs["epilogue"].instrs) * size if node.attrs.get("epilogue") else 0
     first = node.inputs[0].type if node.inputs else None
     match node.op:
-        case "dense" | "matmul" | "integer_dense":
+        case "dense" | "strassen_dense" | "matmul" | "integer_dense":
             return 2 * size * first.shape[-1] + more
         case "cell":
             return node.types[0].size * (2 * node.attrs["parts"] * first.shape[-1] + len(node.attrs["body"].instrs))
@@ -190,8 +190,9 @@ def operator_text(node: Node) -> str:
     name = _PLAIN.get(node.op, node.op)
     first = node.inputs[0].type if node.inputs else None
     match node.op:
-        case "dense" | "matmul" | "integer_dense":
-            text = f"{name} {first.shape[-1]}→{node.types[0].shape[-1]}"
+        case "dense" | "strassen_dense" | "matmul" | "integer_dense":
+            text = f"{name} {first.shape[-1]}→{node.types[0].shape[-1]}" + (
+                ", Strassen" if node.op == "strassen_dense" else "")
         case "cell":
             text = f"{name} {first.shape[-1]}→{node.attrs['parts']}·{node.types[0].shape[-1]}"
         case "packed_conv" | "winograd_conv" | "integer_conv":

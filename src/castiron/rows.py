@@ -75,7 +75,7 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
             kinds = [axes == 1, *(whole if op not in CONVOLUTIONS else [False, *(aligned(t) for t in types[2:])])]
         case "map":
             kinds = [aligned(t) for t in types]
-        case "dense" | "cell":
+        case "dense" | "strassen_dense" | "cell":
             if out.rank < 2:
                 return None
             kinds = [row_factor(types[0], rows) is not None, False, *(aligned(t) for t in types[2:])]
@@ -140,9 +140,9 @@ def row_operands(node: Node, rows: Dim) -> list[bool] | None:
 
 
 #: Operators whose first operand must be read by rows for them to be row by row at all.
-_ROWS_FIRST = frozenset({"dense", "standardize", "cell", "integer_dense", "reshape", "transpose", "concat", "slice",
-                         "pad", "update", "cumsum", "cumprod", "cummax", "cummin", "sort", "argsort", "resample",
-                         "reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
+_ROWS_FIRST = frozenset({"dense", "strassen_dense", "standardize", "cell", "integer_dense", "reshape", "transpose",
+                         "concat", "slice", "pad", "update", "cumsum", "cumprod", "cummax", "cummin", "sort",
+                         "argsort", "resample", "reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
 
 
 #: Elements of the largest value that each block of rows computes for itself although all have the same.
@@ -261,7 +261,7 @@ def _keeps_axes(node: Node, count: int) -> bool:
     match node.op:
         case "map" | "reshape" | "broadcast_to":
             return True
-        case "dense" | "integer_dense" | "standardize":
+        case "dense" | "strassen_dense" | "integer_dense" | "standardize":
             return rank > count
         case "matmul":
             return rank >= count + 2

@@ -242,7 +242,7 @@ def _can_be_written(shared: Storage, nodes: Sequence[Node], place: Value, target
 def _reads_in_step(shared: Storage, node: Node, operand: int) -> bool:
     """Whether a node reads of an operand only the element that it is about to write."""
     same = node.inputs[operand].type == node.types[0] and node.inputs[operand] not in shared.views
-    return same and (node.op == "map" or (node.op in ("dense", "cell") and operand >= 2))
+    return same and (node.op == "map" or (node.op in ("dense", "strassen_dense", "cell") and operand >= 2))
 
 
 def lifetimes(nodes: Sequence[Node], shared: Storage) -> dict[Value, tuple[int, int]]:

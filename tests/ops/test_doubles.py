@@ -18,8 +18,8 @@ FINER, LEAST = 2.0**-27, 4e-15
 
 
 #: Operators on floats alone: what is packed for them, their bits, boxes.
-SINGLE = {"attention", "bitcast", "cell", "dense", "standardize", "suppress", "tree_bits", "tree_walk"} | {
-    name for name in OPS if {"pack", "packed", "unpack", "winograd", "integer"}.intersection(name.split("_"))}
+SINGLE = {"attention", "bitcast", "cell", "standardize", "suppress", "tree_bits", "tree_walk"} | {
+    name for name in OPS if {"pack", "packed", "unpack", "dense", "winograd", "integer"}.intersection(name.split("_"))}
 
 
 def double(example):

@@ -26,6 +26,7 @@ from castiron.ops import (  # noqa: F401  (each registers its operators)
     softmax,
     special,
     standardize,
+    strassen,
     trees,
     window,
     winograd,

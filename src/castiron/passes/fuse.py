@@ -9,7 +9,8 @@ from castiron.ops import F, apply
 from castiron.ops.fused import SCALAR_OPS, body_types
 
 #: Operators with an epilogue.
-PRODUCTS = frozenset({"dense", "standardize", "packed_conv", "winograd_conv", "integer_dense", "integer_conv"})
+PRODUCTS = frozenset({"dense", "strassen_dense", "standardize", "packed_conv", "winograd_conv", "integer_dense",
+                      "integer_conv"})
 
 #: The types that may occur in epilogues of products of floats, and of integers; and those of the latter's operands.
 FLOATS = frozenset({DType.F32, DType.BOOL})

@@ -11,14 +11,16 @@ from castiron.ir import DType, Graph, Node, Value, constant
 from castiron.ops import OPS, F
 from castiron.ops.convolution import PackedConv
 from castiron.ops.loop import body_inputs
+from castiron.passes.halving import halves
 from castiron.passes.integer_products import integer_product
 from castiron.passes.tiling import winograd_tile
 
 
 def pack(graph: Graph) -> Graph:
     """``matmul(a, w)`` becomes ``dense(a, pack(w))`` where w is a matrix that no input decides, and ``conv(x, w)``
-    likewise ``packed_conv(x, pack(w))``, ``winograd_conv`` where that is less work and exact enough, or ``dense`` where
-    a window is a single element. Products of bytes become ``integer_dense`` and ``integer_conv``."""
+    likewise ``packed_conv(x, pack(w))``, or ``dense`` where a window is a single element. They become
+    ``strassen_dense`` and ``winograd_conv`` where that is less work and exact enough, products of bytes
+    ``integer_dense`` and ``integer_conv``."""
     return _pack(graph, set())
 
 
@@ -60,7 +62,11 @@ def _in_bodies(node: Node, operands: tuple[Value, ...], fixed: set[Value]) -> tu
 
 
 def _matmul(node: Node, a: Value, b: Value) -> tuple[Value, ...] | None:
-    return (F.dense(a, F.pack(b), columns=b.type.shape[1]),) if b.type.rank == 2 else None
+    if b.type.rank != 2:
+        return None
+    if halves(a.type, b):
+        return (F.strassen_dense(a, F.strassen_pack(b), columns=b.type.shape[1]),)
+    return (F.dense(a, F.pack(b), columns=b.type.shape[1]),)
 
 
 def _conv(node: Node, x: Value, w: Value) -> tuple[Value, ...] | None:
@@ -84,7 +90,7 @@ def _conv(node: Node, x: Value, w: Value) -> tuple[Value, ...] | None:
 _PACKED = {"matmul": _matmul, "conv": _conv}
 
 #: The operators that pack weights.
-PACKS = frozenset({"pack", "integer_pack", "winograd_pack"})
+PACKS = frozenset({"pack", "integer_pack", "winograd_pack", "strassen_pack"})
 
 _CONSTANTS: WeakKeyDictionary[Node, dict[tuple, Value]] = WeakKeyDictionary()
 

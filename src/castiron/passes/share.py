@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from castiron.ir import Graph, Node, Value, constant
-from castiron.ops import OPS, F
+from castiron.ops import OPS, F, apply
 from castiron.passes.pack import packed
+
+#: How weights are unpacked, by how they are packed.
+UNPACKS = {"pack": "unpack", "strassen_pack": "strassen_unpack"}
 
 #: What can be undone.
 MOVES = frozenset({"transpose", "reshape"})
@@ -20,13 +23,14 @@ def share(graph: Graph) -> Graph:
         if node.op != "constant":
             return None
         moves, users = _moves(graph, node.results[0])
-        groups = {user.attrs.get("groups", 1) for user in users}
-        if {user.op for user in users} != {"pack"} or len(groups) != 1:
+        ways = {(user.op, *user.attrs.items()) for user in users}
+        if len(ways) != 1 or users[0].op not in UNPACKS:
             return None
+        op, attrs = users[0].op, users[0].attrs
         moved = node.results[0]
         for move in moves:
             moved = constant(OPS[move.op].eval(moved.constant, **move.attrs))
-        value = F.unpack(packed("pack", moved, groups=min(groups)), shape=moved.type.shape, groups=min(groups))
+        value = apply(UNPACKS[op], packed(op, moved, **attrs), shape=moved.type.shape, **attrs)
         for move in reversed(moves):
             value = _undone(move, value)
         return (value,)

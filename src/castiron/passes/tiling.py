@@ -49,7 +49,7 @@ def winograd_tile(x: TensorType, w: Value, attrs: Mapping[str, Any]) -> int | No
         worth = SAVED_BY_BYTE * 4 * (tile + 2) ** 2 * channels * outputs
         if costs[tile] <= GAIN * direct and direct - costs[tile] >= worth:
             array = interp.elements(w) if array is None else array
-            if _error(array, tile) <= MAX_ERROR:
+            if array is not None and _error(array, tile) <= MAX_ERROR:
                 return tile
     return None
 
