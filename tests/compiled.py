@@ -57,6 +57,20 @@ class Compiled:
         return native.Runner(self.programs[name], wrap(library), memory, first)
 
 
+class InPieces:
+    """A library that computes the tiles of each step one by one, the last first."""
+
+    def __init__(self, library):
+        self._library = library
+
+    def __getattr__(self, name):
+        return getattr(self._library, name)
+
+    def call(self, entry, table, symbols, begin, end):
+        for tile in reversed(range(begin, end)):
+            self._library.call(entry, table, symbols, tile, tile + 1)
+
+
 def _library(level: Level, part: Mapping) -> native.Library:
     source, entries = emit(part)
     kind = EmulatedLibrary if level == NEON and level not in NATIVE else native.Library

@@ -11,7 +11,7 @@ from castiron.ops import F
 from castiron.ops.window import same_padding
 from castiron.plan import MAX_BLOCK_NANOS, plan
 from castiron.program import Weights
-from compiled import RUNNABLE, Compiled
+from compiled import RUNNABLE, Compiled, InPieces
 
 RNG = np.random.default_rng(7)
 
@@ -118,20 +118,6 @@ def test_networks_agree_with_the_specification(compiled, name, level):
             expected, = interp.run(graph, {graph.inputs["x"]: x}, [graph.outputs["y"]])
         assert_same_bits(run({"x": x}, poison=0xFF)["y"], run({"x": x}, poison=0)["y"])
         assert_agree(run({"x": x})["y"], expected, 2e-5)
-
-
-class InPieces:
-    """A library that computes the tiles of each step one by one, the last first."""
-
-    def __init__(self, library):
-        self._library = library
-
-    def __getattr__(self, name):
-        return getattr(self._library, name)
-
-    def call(self, entry, table, symbols, begin, end):
-        for tile in reversed(range(begin, end)):
-            self._library.call(entry, table, symbols, tile, tile + 1)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -23,8 +23,8 @@ def share(graph: Graph) -> Graph:
         if node.op != "constant":
             return None
         moves, users = _moves(graph, node.results[0])
-        ways = {(user.op, *user.attrs.items()) for user in users}
-        if len(ways) != 1 or users[0].op not in UNPACKS:
+        ops = {user.op for user in users}
+        if len(ops) != 1 or not ops <= UNPACKS.keys() or len({tuple(user.attrs.items()) for user in users}) != 1:
             return None
         op, attrs = users[0].op, users[0].attrs
         moved = node.results[0]
