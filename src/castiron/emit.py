@@ -314,7 +314,14 @@ def _dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
 def _strassen_dense(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:
     a, packed, *more = inputs
     types = (node.types[0], *(v.type for v in node.inputs[2:]))
-    strassen.dense(s.w, out, a, packed, more, instrs(node.attrs["epilogue"], types), f"(float *){s.memory(SCRATCH)}")
+    strassen.dense(s.w, out, a, packed, more, instrs(node.attrs["epilogue"], types), f"(float *){s.memory(SCRATCH)}",
+                   _again(s.step, node))
+
+
+def _again(step: Step, node: Node) -> bool:
+    """Whether a node does with other weights what the one just before it in a step does."""
+    before = dict(zip(step.nodes[1:], step.nodes, strict=False)).get(node)
+    return bool(before) and not step.strip and (before.op, before.inputs[0]) == (node.op, node.inputs[0])
 
 
 def _attention(s: _StepWriter, node: Node, out: View, inputs: list[View]) -> None:

@@ -108,7 +108,8 @@ NOINLINE void strassen_tile(int64_t pairs, int64_t k, const struct strassen_side
 }
 
 /* Defines name(): C [m][2 n] = EPILOGUE(A B) for A [m][2 k], with an even m, k a multiple of 16 and n one of 64, as in
- * GEMM_DEFINE; s is scratch for STRASSEN_PAIRS * (4 k + 16) floats. */
+ * GEMM_DEFINE; s is scratch for STRASSEN_PAIRS * (4 k + 16) floats, which a product by the same A may have left `there`
+ * just before. */
 #define STRASSEN_DEFINE(name, EPILOGUE) \
     NOINLINE void name##_finish(int64_t pairs, int64_t n, int64_t row, int64_t column, \
                                 f32x16 tile[4][GEMM_ROWS * STRASSEN_PANELS], float *c, const struct epilogue *e) { \
@@ -123,13 +124,13 @@ NOINLINE void strassen_tile(int64_t pairs, int64_t k, const struct strassen_side
         } \
     } \
     NOINLINE void name(int64_t m, int64_t n, int64_t k, const float *a, const float *b, float *c, float *s, \
-                       const struct epilogue *e) { \
+                       int there, const struct epilogue *e) { \
         f32x16 tile[4][GEMM_ROWS * STRASSEN_PANELS]; \
         const int64_t across = STRASSEN_PANELS * LANES, stride = 4 * k + LANES; \
         struct gemm_split parts = gemm_split(m / 2, STRASSEN_PAIRS); \
         for (int64_t t = 0, row = 0, pairs; t < parts.count; t++, row += 2 * pairs, a += 4 * k * pairs) { \
             pairs = parts.size + (t < parts.longer); \
-            strassen_sums(pairs, k, a, s, stride); \
+            if (!there || parts.count > 1) strassen_sums(pairs, k, a, s, stride); \
             const struct strassen_side side[7] = {{a, 4 * k}, {a + k, 4 * k}, {s + k, stride}, {s + 2 * k, stride}, \
                                                   {a + 3 * k, 4 * k}, {s, stride}, {s + 3 * k, stride}}; \
             struct gemm_split tiles = gemm_split(pairs, GEMM_ROWS); \

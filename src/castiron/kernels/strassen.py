@@ -29,9 +29,12 @@ def _halves(b: View) -> str:
     return f"{mul(*b.shape[:-1]) // 2}, {b.shape[-1] // 2}"
 
 
-def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs: list[Instr], scratch: str) -> None:
-    """out = epilogue(a · b, more…) for an even number of rows of a and b packed by ``pack``."""
+def dense(w: Writer, out: View, a: View, packed: View, more: list[View], instrs: list[Instr], scratch: str,
+          again: bool) -> None:
+    """out = epilogue(a · b, more…) for an even number of rows of a and b packed by ``pack``; ``again`` says that the
+    product just before was by the same a."""
     name = w.define("strassen_", f"{contraction.epilogue(out, more, instrs)}\nSTRASSEN_DEFINE(@, @_epilogue)")
     operands = contraction.epilogue_operands(w, out, more)
     m, n, k = mul(*out.shape[:-1]), out.shape[-1], a.shape[-1]
-    w.line(f"{name}({m}, {n // 2}, {k // 2}, {a.pointer}, {packed.pointer}, {out.pointer}, {scratch}, &{operands});")
+    w.line(f"{name}({m}, {n // 2}, {k // 2}, {a.pointer}, {packed.pointer}, {out.pointer}, {scratch}, "
+           f"{int(again)}, &{operands});")

@@ -9,6 +9,7 @@ import numpy as np
 from castiron import interp
 from castiron.ir import TensorType, Value
 from castiron.ops.strassen import combinations, fits, product
+from castiron.passes.tiling import MAX_ERROR
 
 #: A product from halves must take at most this share of the time of a direct one.
 GAIN = 0.935
@@ -21,9 +22,6 @@ SAVED_BY_BYTE = 0.125
 
 #: Bytes of weights from which a product is computed in parts, by columns, which takes few rows at a time.
 MAX_BYTES = 8 << 20
-
-#: The largest error that halves may cause, as a part of the largest result of each column.
-MAX_ERROR = 1e-5
 
 
 def halves(a: TensorType, b: Value) -> bool:

@@ -27,7 +27,7 @@ SAVED_BY_BYTE = 0.125
 #: Instructions to transform 16 channels of a tile there, and 16 columns back.
 TRANSFORMS = {2: (110, 70), 4: (330, 220)}
 
-#: The largest error that tiles may cause, as a part of the largest result of each channel.
+#: The largest error that fewer multiplications may cause, as a part of the largest result of each channel.
 MAX_ERROR = 2e-5
 
 
