@@ -27,7 +27,7 @@ from castiron.ir import (
 )
 from castiron.kernels import contraction
 from castiron.ops import F
-from castiron.plan import MAX_BLOCK_ROWS, SCRATCH_BYTES, plan
+from castiron.plan import MAX_BLOCK_ROWS, PIECE_BYTES, SCRATCH_BYTES, plan
 from castiron.program import Weights
 from compiled import NATIVE, Compiled
 from guarded import GuardedLibrary, survives
@@ -208,6 +208,18 @@ def test_the_number_of_rows_makes_rows_depend_on_one_another():
     assert not planned(graph([F.broadcast_to(F.slice(X, starts=(0, 0), sizes=(BATCH, 1), steps=(1, 1)),
                                              shape=(BATCH, BATCH))], X)).row_wise
     assert planned(graph([F.add(X, F.broadcast_to(constant(random(6)), shape=(BATCH, 6)))], X)).row_wise
+
+
+def test_long_runs_go_in_pieces_that_stay_in_the_cache():
+    def pieces(pixels, columns=4):
+        x = placeholder("x", TensorType(DType.F32, (BATCH, pixels, 8)))
+        means = F.reduce_mean(F.cumsum(F.cumsum(x, axis=1), axis=1), axes=(1,))
+        return planned(graph([F.matmul(means, random(8, columns))], x)).piece
+
+    few, many = pieces(1 << 15), pieces(1 << 18)
+    assert 1 <= many < few <= PIECE_BYTES // (4 * 8 << 15)
+    assert pieces(1 << 15, 1 << 20) > few  # reading the weights would take long
+    assert planned(graph([F.relu(X)], X)).piece is None  # nothing is handed on
 
 
 def test_scratch_is_bounded(compiled):

@@ -78,6 +78,7 @@ def _program(program: Program, first_entry: int, words: Mapping[str, str], colum
         "Outputs": _list("engine.Port", (_port(port, words, columns) for port in program.outputs)),
         "ScratchBytes": str(program.scratch_bytes),
         "RowWise": str(program.row_wise).lower(),
+        "Piece": str(program.piece or 0),
     }
     if program.measured:
         fields["Measured"] = _list("engine.Measured", (

@@ -6,12 +6,12 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import gcd, prod
+from math import ceil, gcd, prod
 
 import numpy as np
 
 from castiron import interp
-from castiron.cost import nanos, nbytes, typical_bytes
+from castiron.cost import BYTES_PER_NANO, nanos, nbytes, typical_bytes
 from castiron.ir import Atom, Dim, DType, Expr, Graph, Node, TensorType, Value, evaluate, in_bodies, product
 from castiron.kernels import attention, contraction, integer, strassen, trees, window, winograd
 from castiron.program import ALIGNMENT, Buffer, Measured, Port, Program, Step, Weights, align
@@ -50,6 +50,12 @@ LOOP_SCRATCH_BYTES = 4 << 20
 
 #: Bytes of an image from which windows on it are worth a strip: less stays in the second-level cache anyway.
 STRIP_BYTES = 512 << 10
+
+#: Bytes of what steps hand on that stay in the cache; and the part of the time that reading weights may take. Estimates
+#: are for so many rows of inputs.
+PIECE_BYTES = 4 << 20
+WEIGHTS_SHARE = 0.02
+TYPICAL_ROWS = 64
 
 #: Tiles of a line of results where its length is free.
 TYPICAL_TILES = 8
@@ -114,13 +120,14 @@ class _Planner:
         measured = self._measured(groups)
         self._assign_slots(groups, steps, measured)
         scratch = max((self._scratch_size(*both) for both in zip(groups, steps, strict=True)), default=0)
+        row_wise = self._row_wise()
         symbols = (*graph.symbols, *(m.symbol for m in measured))
         return Program(graph, symbols, _derived(graph, steps), tuple(self.buffers), self.index, self.aliases,
                        self.storage.views, steps,
                        self._ports(graph.inputs, [state.input for state in graph.states]),
                        self._ports(graph.outputs, [state.output for state in graph.states]),
-                       tuple(self.weights.add(state.initial) for state in graph.states), scratch, self._row_wise(),
-                       measured)
+                       tuple(self.weights.add(state.initial) for state in graph.states), scratch, row_wise,
+                       self._piece(groups, steps) if row_wise and not graph.traced else None, measured)
 
     # Which values share memory.
 
@@ -273,6 +280,23 @@ class _Planner:
             if any(not by_rows and v not in fixed for v, by_rows in zip(node.inputs, kinds, strict=True)):
                 return False
         return True
+
+    def _piece(self, groups: list[_Group], steps: tuple[Step, ...]) -> int | None:
+        """How many rows of inputs to run at a time: as many as leave what steps hand on in the cache, or more where
+        reading the weights, which is done again for each piece, would take long."""
+        sizes = dict.fromkeys(self.graph.symbols, TYPICAL_ROWS)
+        slots: dict[int, int] = {}
+        for buffer in self.buffers:
+            if buffer.slot is not None:
+                size = evaluate(buffer.type.size, sizes) * buffer.type.dtype.itemsize
+                slots[buffer.slot] = max(slots.get(buffer.slot, 0), size)
+        row = sum(slots.values()) // TYPICAL_ROWS
+        if not row or any(group.has_loop for group in groups):  # loops read weights again in each iteration
+            return None
+        read = {i for step in steps for i in step.reads if self.buffers[i].const is not None}
+        weights = sum(nbytes(self.buffers[i].type) for i in read)
+        nanos = sum(evaluate(step.tiles, sizes) * step.tile_nanos for step in steps) / TYPICAL_ROWS
+        return max(PIECE_BYTES // row, ceil(weights / BYTES_PER_NANO / (WEIGHTS_SHARE * max(nanos, 1))), 1)
 
     def _inner(self, groups: list[_Group]) -> set[Value]:
         """The stored values that one step alone reads and writes and whose rows fit into scratch; in a traced

@@ -124,7 +124,8 @@ class Program:
     Steps are given the values of ``symbols``, then of ``derived``: what is computed from these. Symbols that no input
     tells are ``measured``, each before a step, which begins a stage.
     The last inputs and outputs are the ends of the states; ``states`` has the byte offsets of their
-    initial values in the weights.
+    initial values in the weights. A ``row_wise`` program should be run for ``piece`` rows after ``piece`` rows, on each
+    thread, rather than for many at a time.
     """
 
     graph: Graph
@@ -140,6 +141,7 @@ class Program:
     states: tuple[int, ...]
     scratch_bytes: int
     row_wise: bool
+    piece: int | None = None
     measured: tuple[Measured, ...] = ()
 
     @property

@@ -297,8 +297,7 @@ func (e *Engine) Predict(src []float32) ([]float32, error) {
 		return nil, err
 	}
 	dst := make([]float32, l.bytes[0]/4)
-	e.fast.predict(l, dst, src)
-	return dst, nil
+	return dst, e.fast.predict(l, dst, src)
 }
 
 // PredictInto is Predict with memory for the result, which must have its exact length.
@@ -312,6 +311,5 @@ func (e *Engine) PredictInto(dst, src []float32) error {
 		return &ShapeError{port.Name, []int64{int64(len(dst))}, e.fast.shapeText(e.fast.Buffers[port.Buffer].Shape),
 			"the destination must hold " + ShapeText([]int64{l.bytes[0] / 4}) + " values"}
 	}
-	e.fast.predict(l, dst, src)
-	return nil
+	return e.fast.predict(l, dst, src)
 }

@@ -108,14 +108,19 @@ func (r *runner) layoutFor(n int) (*layout, error) {
 var errNotFlat = errors.New("the model is not from one float32 tensor of rows to another: use Run")
 
 // predict runs a flat model; the sizes of src and dst fit l.
-func (r *runner) predict(l *layout, dst, src []float32) {
+func (r *runner) predict(l *layout, dst, src []float32) (err error) {
 	frame := r.take()
-	frame.adopt(l)
-	frame.table[r.flat.input] = address(asBytes(src))
-	frame.table[r.flat.output] = address(asBytes(dst))
-	r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
+	if r.isLong(l) {
+		err = r.runPieces(frame, l, [][]byte{asBytes(src)}, [][]byte{asBytes(dst)})
+	} else {
+		frame.adopt(l)
+		frame.table[r.flat.input] = address(asBytes(src))
+		frame.table[r.flat.output] = address(asBytes(dst))
+		r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
+	}
 	frame.table[r.flat.input], frame.table[r.flat.output] = nil, nil
 	r.give(frame)
+	return err
 }
 
 // run computes all outputs from all inputs, in signature order.
@@ -138,12 +143,25 @@ func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 	}
 	frame := r.take()
 	defer r.release(frame)
+	outputs := make([]Tensor, len(r.Outputs))
+	r.allocate(frame, l, 0, outputs)
+	if r.isLong(l) {
+		fed, made := make([][]byte, len(feeds)), make([][]byte, len(outputs))
+		for i, f := range feeds {
+			fed[i] = f.tensor.Data
+		}
+		for i, t := range outputs {
+			made[i] = t.Data
+		}
+		if err := r.runPieces(frame, l, fed, made); err != nil {
+			return nil, err
+		}
+		return r.named(outputs), nil
+	}
 	frame.adopt(l)
 	for _, f := range feeds {
 		frame.table[f.buffer] = address(f.tensor.Data)
 	}
-	outputs := make([]Tensor, len(r.Outputs))
-	r.allocate(frame, l, 0, outputs)
 	r.engine.execute(r.Program, frame, l.calls, &l.symbols[0])
 	for stage := range r.later {
 		if err := r.measure(frame.table, stage, symbols); err != nil {
@@ -160,10 +178,17 @@ func (r *runner) run(inputs []Tensor) ([]Tensor, error) {
 		if !r.direct[i] {
 			copy(outputs[i].Data, memory(frame.table[port.Buffer], int64(len(outputs[i].Data))))
 		}
+	}
+	return r.named(outputs), nil
+}
+
+// named gives outputs their words and names of columns.
+func (r *runner) named(outputs []Tensor) []Tensor {
+	for i, port := range r.Outputs {
 		outputs[i].spell(port.Words)
 		outputs[i].Columns = port.Columns
 	}
-	return outputs, nil
+	return outputs
 }
 
 // allocate makes the outputs whose size is known from a stage on.

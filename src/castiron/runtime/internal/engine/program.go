@@ -25,6 +25,9 @@ type Program struct {
 	// pieces anywhere. In a trace program it speaks of every buffer whose first dimension is
 	// Symbols[0].
 	RowWise bool
+	// Piece is the number of rows that a row-wise program computes at a time for each thread, so that
+	// what its steps hand on stays in the cache, or 0 if any number will do.
+	Piece int64
 }
 
 // Indices of the two buffers that every program has.

@@ -6,7 +6,7 @@ import (
 	"castiron.model/internal/engine"
 )
 
-// Colours returns an engine on a model of strings, whose row-wise outputs tell of each colour:
+// Colours returns an engine on a model of strings, whose row-wise outputs tell of each colour, two at a time:
 //
 //	colour   Input          input, string[batch]: red, green or blue
 //	weight   Input          input, float32[batch]
@@ -25,7 +25,7 @@ func Colours() *engine.Engine {
 	buffers[4].Producer, buffers[5].Producer = 0, 0
 	program := func() *engine.Program {
 		return &engine.Program{
-			Symbols: []string{"batch"}, RowWise: true, Buffers: buffers,
+			Symbols: []string{"batch"}, RowWise: true, Piece: 2, Buffers: buffers,
 			Steps: []engine.Step{
 				{Entry: 0, Reads: []int32{2, 3}, Writes: []int32{4, 5}, Rows: Batch, Block: 1, TileNanos: 10},
 			},
