@@ -9,7 +9,7 @@ from kernels.shipped import same
 
 # One, primes, and each tile's and panel's edge with its neighbours.
 ROWS = (0, 1, 2, 3, 5, 6, 7, 11, 12, 13, 25)
-COLUMNS = (1, 7, 15, 16, 17, 31, 32, 33, 48, 49, 63, 64, 65, 79, 96, 113, 128, 129, 144, 257)
+COLUMNS = (1, 7, 15, 16, 17, 24, 25, 31, 32, 33, 40, 41, 48, 49, 63, 64, 65, 79, 96, 113, 128, 129, 144, 257)
 DEPTHS = (0, 1, 2, 3, 4, 5, 10, 17, 67)
 SHAPES = [(m, n, k) for i, (m, n, k) in enumerate(itertools.product(ROWS, COLUMNS, DEPTHS)) if i % 7 == 0 or k == 5]
 

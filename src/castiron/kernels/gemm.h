@@ -77,14 +77,21 @@ INLINE struct gemm_split gemm_split(int64_t total, int64_t most) {
 #define GEMM_IN_ORDER(x) (void)0
 #endif
 
-/* sum[row][panel] over every `ways`th k from `way` on, rows and panels constant. With each step along k a cache line is
- * fetched that a later tile reads: the one at `ahead`, then those `pace` floats further. */
-INLINE void gemm_sum(const int rows, const int panels, int64_t k, const float *a, int64_t lda, const float *b,
-                     int64_t way, int64_t ways, const float *ahead, int64_t pace, f32x16 sum[GEMM_ROWS][GEMM_PANELS]) {
+/* sum[row][panel] over every `ways`th k from `way` on, rows, panels and `half` constant; `half`: only 8 columns of the
+ * last panel, the others zero. With each step along k a cache line is fetched that a later tile reads: the one at
+ * `ahead`, then those `pace` floats further. */
+INLINE void gemm_sum(const int rows, const int panels, const int half, int64_t k, const float *a, int64_t lda,
+                     const float *b, int64_t way, int64_t ways, const float *ahead, int64_t pace,
+                     f32x16 sum[GEMM_ROWS][GEMM_PANELS]) {
+    typedef float f32x8 __attribute__((ext_vector_type(8)));
+    const int whole = panels - half;
+    f32x8 last[GEMM_ROWS];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++) {
+        last[i] = 0.0f;
 #pragma clang loop unroll(full)
-        for (int j = 0; j < panels; j++) sum[i][j] = v_splat(0.0f);
+        for (int j = 0; j < whole; j++) sum[i][j] = v_splat(0.0f);
+    }
 #pragma clang loop unroll(disable)
     for (int64_t p = way; p < k; p += ways, ahead += pace) {
         __builtin_prefetch(ahead);
@@ -94,13 +101,25 @@ INLINE void gemm_sum(const int rows, const int panels, int64_t k, const float *a
 #pragma clang loop unroll(full)
         for (int i = 0; i < rows; i++) {
             f32x16 x = v_splat(a[i * lda + p]);
+            if (half) x = v_opaque(x); /* spread once, not for each width */
 #pragma clang loop unroll(full)
-            for (int j = 0; j < panels; j++) {
+            for (int j = 0; j < whole; j++) {
                 sum[i][j] = v_fma(x, column[j], sum[i][j]);
                 GEMM_IN_ORDER(sum[i][j]);
             }
+            if (half) {
+                last[i] = __builtin_elementwise_fma(x.lo, column[whole].lo, last[i]);
+                GEMM_IN_ORDER(last[i]);
+                GEMM_IN_ORDER(x); /* still needed: else the sum moves to its register, and back */
+            }
         }
     }
+    if (half)
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            sum[i][whole].lo = last[i];
+            sum[i][whole].hi = 0.0f;
+        }
 }
 
 /* tile[row][panel] = sum[row][panel] or, but for the first way, that and what is there. */
@@ -116,11 +135,11 @@ INLINE void gemm_gather(const int rows, const int panels, int64_t way, const f32
 }
 
 /* tile[row][panel] of a tile with constant rows and panels. */
-INLINE void gemm_tile_body(const int rows, const int panels, int64_t k, const float *a, int64_t lda, const float *b,
-                           int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
+INLINE void gemm_tile_body(const int rows, const int panels, const int half, int64_t k, const float *a, int64_t lda,
+                           const float *b, int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
     for (int64_t way = 0; way < ways; way++) {
         f32x16 sum[GEMM_ROWS][GEMM_PANELS];
-        gemm_sum(rows, panels, k, a, lda, b, way, ways, ahead, pace, sum);
+        gemm_sum(rows, panels, half, k, a, lda, b, way, ways, ahead, pace, sum);
         gemm_gather(rows, panels, way, sum, tile);
     }
 }
@@ -173,24 +192,28 @@ INLINE void gemm_strip_body(const int panels, const int ways, const int straight
     }
 }
 
-/* What occurs and fits registers: tiles (rows, panels), those (rows, panels, ways) that meet short epilogues there; for
- * a single row, strips (panels, ways). */
+/* What occurs and fits registers: tiles (rows, panels); those (rows, panels, ways) that meet short epilogues
+ * there; those whose last panel is half empty, where half a register takes half the time; for a single row, strips
+ * (panels, ways). */
 #if defined(__AVX512F__)
 #define GEMM_ACROSS(T, rows) T(rows, 1) T(rows, 2) T(rows, 3) T(rows, 4)
 #define GEMM_TILES(T) \
     GEMM_ACROSS(T, 2) GEMM_ACROSS(T, 3) GEMM_ACROSS(T, 4) GEMM_ACROSS(T, 5) GEMM_ACROSS(T, 6)
 #define GEMM_MAIN_TILES(T, name) \
     T(name, 5, 3, 1) T(name, 5, 4, 1) T(name, 6, 3, 1) T(name, 6, 4, 1) T(name, 5, 4, 2) T(name, 6, 4, 2)
+#define GEMM_HALF_TILES(T) T(5, 2) T(6, 2) T(5, 3) T(6, 3)
 #define GEMM_STRIPS(T) T(1, 4) T(2, 4) T(3, 2) T(4, 2) T(2, 1) T(3, 1) T(4, 1)
 INLINE int64_t gemm_tile_panels(int64_t) { return 4; }
 #elif defined(__AVX2__) || defined(__aarch64__)
 #define GEMM_TILES(T) T(2, 1) T(2, 2) T(3, 1) T(4, 1) T(5, 1) T(6, 1)
 #define GEMM_MAIN_TILES(T, name) T(name, 5, 1, 1) T(name, 6, 1, 1) T(name, 5, 1, 2) T(name, 6, 1, 2)
+#define GEMM_HALF_TILES(T)
 #define GEMM_STRIPS(T) T(1, 4) T(1, 2) T(2, 2) T(2, 1) T(3, 1) T(4, 1)
 INLINE int64_t gemm_tile_panels(int64_t rows) { return rows <= 2 ? 2 : 1; }
 #else
 #define GEMM_TILES(T) T(1, 1) T(2, 1)
 #define GEMM_MAIN_TILES(T, name) T(name, 2, 1, 1) T(name, 2, 1, 2)
+#define GEMM_HALF_TILES(T)
 #define GEMM_STRIPS(T) T(1, 2) T(1, 1) T(2, 1)
 INLINE int64_t gemm_tile_panels(int64_t) { return 1; }
 #endif
@@ -198,9 +221,16 @@ INLINE int64_t gemm_tile_panels(int64_t) { return 1; }
 #define GEMM_TILE_KERNEL(rows, panels) \
     NOINLINE void gemm_tile_##rows##x##panels(int64_t k, const float *a, int64_t lda, const float *b, int64_t ways, \
                                               const float *ahead, int64_t pace, f32x16 *tile) { \
-        gemm_tile_body(rows, panels, k, a, lda, b, ways, ahead, pace, tile); \
+        gemm_tile_body(rows, panels, 0, k, a, lda, b, ways, ahead, pace, tile); \
     }
 GEMM_TILES(GEMM_TILE_KERNEL)
+
+#define GEMM_HALF_KERNEL(rows, panels) \
+    NOINLINE void gemm_half_##rows##x##panels(int64_t k, const float *a, int64_t lda, const float *b, int64_t ways, \
+                                              const float *ahead, int64_t pace, f32x16 *tile) { \
+        gemm_tile_body(rows, panels, 1, k, a, lda, b, ways, ahead, pace, tile); \
+    }
+GEMM_HALF_TILES(GEMM_HALF_KERNEL)
 
 #define GEMM_STRIP_KERNEL(panels, ways) \
     NOINLINE void gemm_strip_##panels##x##ways(int64_t k, const float *a, const float *b, f32x16 *tile) { \
@@ -208,8 +238,14 @@ GEMM_TILES(GEMM_TILE_KERNEL)
     }
 GEMM_STRIPS(GEMM_STRIP_KERNEL)
 
-NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t k, const float *a, int64_t lda, const float *b,
-                        int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
+NOINLINE void gemm_tile(int64_t rows, int64_t panels, int64_t columns, int64_t k, const float *a, int64_t lda,
+                        const float *b, int64_t ways, const float *ahead, int64_t pace, f32x16 *tile) {
+    if (columns <= panels * LANES - LANES / 2)
+        switch (rows * 8 + panels) {
+#define GEMM_HALF_CASE(rows, panels) \
+    case rows * 8 + panels: gemm_half_##rows##x##panels(k, a, lda, b, ways, ahead, pace, tile); return;
+            GEMM_HALF_TILES(GEMM_HALF_CASE)
+        }
     if (rows == 1) {
         switch (panels * 8 + ways) {
 #define GEMM_STRIP_CASE(panels, ways) \
@@ -244,11 +280,11 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
                                                     float *c, int64_t ldc, const struct epilogue *e) { \
         f32x16 first[rows * panels], sum[GEMM_ROWS][GEMM_PANELS]; \
         if (ways == 2) { \
-            gemm_sum(rows, panels, k, a, lda, b, 0, 2, ahead, pace, sum); \
+            gemm_sum(rows, panels, 0, k, a, lda, b, 0, 2, ahead, pace, sum); \
             gemm_gather(rows, panels, 0, sum, first); \
             __asm__ volatile("" : : "r"(first) : "memory"); /* in memory: registers are for the next sums */ \
         } \
-        gemm_sum(rows, panels, k, a, lda, b, ways - 1, ways, ahead, pace, sum); \
+        gemm_sum(rows, panels, 0, k, a, lda, b, ways - 1, ways, ahead, pace, sum); \
         if (ways == 2) \
             _Pragma("clang loop unroll(full)") \
             for (int i = 0; i < rows * panels; i++) sum[i / panels][i % panels] += first[i]; \
@@ -317,7 +353,7 @@ INLINE int64_t gemm_panels(int64_t rows, int64_t ways) {
                 const float *from = a + row * lda, *ahead = shared ? next + u * pace * k : part; \
                 if (n - column >= across * LANES) \
                     switch ((down * 8 + across) * 8 + ways) { MAIN_TILES(GEMM_MAIN_CASE, name) } \
-                gemm_tile(down, across, k, from, lda, part, ways, ahead, pace, tile); \
+                gemm_tile(down, across, n - column, k, from, lda, part, ways, ahead, pace, tile); \
                 const f32x16 *sum = tile; \
                 for (int64_t i = row; i < row + down; i++) \
                     for (int64_t j = 0; j < across; j++) \
