@@ -7,6 +7,7 @@ from math import prod
 from castiron.ir import Dim, Node, TensorType, evaluate
 from castiron.ops.loop import ENDLESS
 from castiron.ops.symbolic import dims_of
+from castiron.ops.winograd import places
 
 #: What the cost estimate assumes: a modest core.
 FLOPS_PER_NANO = 20.0
@@ -64,7 +65,7 @@ def nanos(node: Node, rows: Dim | None, block: int) -> float:
             return size * _terms(node) / FLOPS_PER_NANO
         case "winograd_conv":
             tile, channels = node.attrs["tile"], node.inputs[0].type.shape[-1]
-            return 2 * size * channels * (tile + 2) ** 2 / tile**2 / FLOPS_PER_NANO
+            return 2 * size * channels * prod(places(tile)) / prod(tile) / FLOPS_PER_NANO
         case "conv":
             weights = node.inputs[1].type
             return 2 * size * elements(weights) / elements(weights.with_shape(weights.shape[-1:])) / FLOPS_PER_NANO

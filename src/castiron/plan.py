@@ -627,13 +627,13 @@ def _grain(node: Node, rows: Dim) -> int:
         return 2 if row_axes(node.types[0], rows)[0] == node.types[0].rank - 1 else 1
     if node.op != "winograd_conv" or (row_axes(node.types[0], rows) or (1, 1))[0] == 1:
         return 1
-    tile, width = node.attrs["tile"], node.types[0].shape[2]
-    across = -(-width // tile) if isinstance(width, int) else TYPICAL_TILES
-    enough, height = winograd.tiles(tile, node.inputs[0].type.shape[-1]), node.types[0].shape[1]
-    lines = tile * max(1, enough // across)
+    tile, (height, width) = (*node.attrs["tile"], 1)[:2], (*node.types[0].shape[1:-1], 1)[:2]
+    across = -(-width // tile[1]) if isinstance(width, int) else TYPICAL_TILES
+    enough = winograd.tiles(tile, node.inputs[0].type.shape[-1])
+    lines = tile[0] * max(1, enough // across)
     if not isinstance(height, int) or lines < height:
         return lines
-    return height * max(1, enough // (across * -(-height // tile)))  # whole images: tiles begin anew in each
+    return height * max(1, enough // (across * -(-height // tile[0])))  # whole images: tiles begin anew in each
 
 
 def _workspace(node: Node) -> int:

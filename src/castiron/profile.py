@@ -17,6 +17,7 @@ from castiron.emit import emit
 from castiron.ir import Body, Dim, Graph, Node, TensorType, evaluate
 from castiron.limits import Limits, measure
 from castiron.native import Library, Runner
+from castiron.ops.winograd import kernel_sizes
 from castiron.program import Program, Step, Weights
 from castiron.targets.levels import Level
 from castiron.toolchain import Tools
@@ -175,7 +176,7 @@ def flops(node: Node) -> Dim:
         case "packed_conv" | "integer_conv":
             return 2 * size * prod(node.attrs["sizes"]) * (first.shape[-1] // node.attrs["groups"]) + more
         case "winograd_conv":
-            return 2 * size * 9 * first.shape[-1] + more
+            return 2 * size * prod(kernel_sizes(node.attrs["tile"])) * first.shape[-1] + more
         case "conv":
             return 2 * size * prod(node.inputs[1].type.shape[:-1])
         case "window_max" | "window_sum":
@@ -196,12 +197,13 @@ def operator_text(node: Node) -> str:
         case "cell":
             text = f"{name} {first.shape[-1]}→{node.attrs['parts']}·{node.types[0].shape[-1]}"
         case "packed_conv" | "winograd_conv" | "integer_conv":
-            sizes = node.attrs.get("sizes", (3, 3))
+            tile = node.attrs.get("tile", ())
+            sizes = kernel_sizes(tile) or node.attrs["sizes"]
             strides = [stride for stride in node.attrs.get("strides", ()) if stride != 1]
             groups = node.attrs.get("groups", 1)
             text = (f"{name} {'×'.join(map(str, sizes))}" + (f"/{strides[0]}" if strides else "")
                     + f" {first.shape[-1]}→{node.types[0].shape[-1]}" + (f" in {groups} groups" if groups > 1 else "")
-                    + (f", Winograd {node.attrs['tile']}×{node.attrs['tile']}" if "tile" in node.attrs else ""))
+                    + (f", Winograd {'×'.join(map(str, tile))}" if tile else ""))
         case "window_max" | "window_sum":
             text = f"{name} {'×'.join(map(str, node.attrs['sizes']))}"
         case "map":
