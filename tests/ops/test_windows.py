@@ -65,6 +65,16 @@ def tiled(x):
                                count_padding=True), 160, 3)
 
 
+def tiled_along(x, *kernels):
+    """What is computed in tiles of lines: by each kernel, all of whose padding comes before the image."""
+    for kernel in kernels:
+        once, none = (1,) * len(kernel), (0,) * len(kernel)
+        before = tuple(size - 1 for size in kernel)
+        y = F.conv(x, weights(*kernel, x.type.shape[-1], 96), strides=once, dilations=once, before=before, after=none)
+        x = F.relu(F.add(y, weights(96)))
+    return x
+
+
 N, H, W = map(symbol, "nhw")
 NETWORKS = {
     "free_image": lambda: residual(image(N, H, W, 3)),
@@ -73,6 +83,9 @@ NETWORKS = {
     "line": lambda: residual(image(N, W, 2)),
     "volume": lambda: residual(image(N, 5, 6, 4, 2)),
     "tiles": lambda: tiled(image(N, 27, 28, 32)),
+    "line_tiles": lambda: tiled_along(image(N, 301, 32), (3,), (3,)),
+    "free_line_tiles": lambda: tiled_along(image(N, W, 32), (3,), (3,)),
+    "strokes": lambda: tiled_along(image(N, 13, 14, 32), (3, 1), (1, 3)),
     "free_tiles": lambda: tiled(image(N, H, W, 32)),
     "up": lambda: F.conv_transpose(conv(image(N, 5, 7, 3), 6, 3), weights(4, 4, 9, 6), dilations=(1, 1),
                                    strides=(2, 2), before=(1, 1), after=(1, 1)),
@@ -145,10 +158,17 @@ def test_an_image_has_work_for_several_threads():
 def test_lines_of_tiles_are_computed_together(compiled):
     sides = {node.attrs["tile"] for node in compiled.programs["tiles"].graph.nodes if node.op == "winograd_conv"}
     cut = [step for step in compiled.programs["tiles"].steps if step.nodes[0].op == "winograd_conv" and step.rows != N]
-    assert sides == {2, 4} and cut
+    assert sides == {(2, 2), (4, 4)} and cut
     for step in cut:
         node = step.nodes[0]
-        assert step.block % node.attrs["tile"] == 0 or step.block % node.types[0].shape[1] == 0  # or whole images
+        assert step.block % node.attrs["tile"][0] == 0 or step.block % node.types[0].shape[1] == 0  # or whole images
+
+
+@pytest.mark.parametrize("name, tiles", [("line_tiles", [(4,)] * 2), ("free_line_tiles", [(4,)] * 2),
+                                         ("strokes", [(4, 1), (1, 4)])])
+def test_tiles_lie_along_the_dimension_of_three(compiled, name, tiles):
+    nodes = (node for step in compiled.programs[name].steps for node in step.nodes)
+    assert [node.attrs["tile"] for node in nodes if "conv" in node.op] == tiles
 
 
 def test_small_images_stay_in_scratch(compiled):
