@@ -631,6 +631,8 @@ def _grain(node: Node, rows: Dim) -> int:
     across = -(-width // tile[1]) if isinstance(width, int) else TYPICAL_TILES
     enough = winograd.tiles(tile, node.inputs[0].type.shape[-1])
     lines = tile[0] * max(1, enough // across)
+    if len(node.attrs["tile"]) == 1 and isinstance(height, int):
+        lines = min(lines, tile[0] * -(-height // (2 * tile[0])))  # so that two threads can share an image
     if not isinstance(height, int) or lines < height:
         return lines
     return height * max(1, enough // (across * -(-height // tile[0])))  # whole images: tiles begin anew in each

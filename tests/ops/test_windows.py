@@ -171,6 +171,11 @@ def test_tiles_lie_along_the_dimension_of_three(compiled, name, tiles):
     assert [node.attrs["tile"] for node in nodes if "conv" in node.op] == tiles
 
 
+def test_two_threads_share_an_image_of_one_dimension(compiled):
+    program = compiled.programs["line_tiles"]
+    assert all(native.tiles(step, {"n": 1}) == 2 for step in program.steps if step.nodes[0].op == "winograd_conv")
+
+
 def test_small_images_stay_in_scratch(compiled):
     program = compiled.programs["small"]
     assert any(sum(node.op == "packed_conv" for node in step.nodes) > 1 for step in program.steps)
