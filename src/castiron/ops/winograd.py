@@ -90,9 +90,9 @@ class WinogradPack(Op):
 
     def infer(self, w: TensorType, *, tile: Tile) -> TensorType:
         if not (is_tile(tile, w.rank - 2) and w.is_static and w.shape[:-2] == kernel_sizes(tile)
-                and w.dtype == DType.F32):
+                and w.shape[-1] != 1 and w.dtype == DType.F32):
             raise ShapeError(f"winograd_pack of {w!r} for tiles of {tile}: expects kernels and tiles of one or two "
-                             f"dimensions, of 3 and {' or '.join(map(str, POINTS))} or both of 1")
+                             f"dimensions, of 3 and {' or '.join(map(str, POINTS))} or both of 1, and several outputs")
         count, (*_, channels, outputs) = prod(places(tile)), w.shape
         return Pack().infer(w.with_shape((channels, count * outputs)), groups=count)
 
