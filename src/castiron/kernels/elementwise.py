@@ -49,6 +49,9 @@ def map(w: Writer, out: View, inputs: list[View], instrs: list[Instr]) -> None:
     if isinstance(size, int) and size <= STRAIGHT:
         _nest(w, axes[:-1], axes, out, inputs, [0] * (1 + len(inputs)), instrs)
         return
+    if _periodic(axes):
+        _repeat(w, axes, out, inputs, instrs)
+        return
     extents = [f"n{i}" for i in range(len(axes))]
     steps = {by: f"s{i}" for i, by in enumerate(dict.fromkeys(
         by for axis in axes for by in axis.moves if not isinstance(by, bool)))}
@@ -64,6 +67,47 @@ def map(w: Writer, out: View, inputs: list[View], instrs: list[Instr]) -> None:
     name = w.define("map_", "\n".join(body.lines))
     arguments = [*(view.pointer for view in taken), *(axis.extent for axis in axes), *steps]
     w.line(f"{name}({', '.join(str(argument) for argument in arguments)});")
+
+
+def _periodic(axes: list[Axis]) -> bool:
+    """Whether these are lines shorter than a vector, perhaps many, and no operand has one element a line."""
+    if len(axes) != 2 or not isinstance(axes[1].extent, int) or axes[1].extent >= LANES:
+        return False
+    if isinstance(axes[0].extent, int) and axes[0].extent < LANES:
+        return False
+    return all(isinstance(lines, bool) and lines <= within
+               for lines, within in zip(axes[0].moves, axes[1].moves, strict=True))
+
+
+def _repeat(w: Writer, axes: list[Axis], out: View, inputs: list[View], instrs: list[Instr]) -> None:
+    """Short lines as one, by as many whole vectors as they have elements: what is the same for all lines is written
+    once for each of these vectors' elements."""
+    period = axes[1].extent
+    size = period * LANES
+    views = [replace(view, pointer=f"x{i}") for i, view in enumerate([out, *inputs])]
+    types = [f"const {view.ctype} *x{i}" for i, view in enumerate([out, *inputs]) if view.known is None]
+    types[0] = types[0].removeprefix("const ")
+    body = Writer()
+    with body.block("NOINLINE void @(" + ", ".join([*types, "i64 lines"]) + ")"):
+        with body.block(f"if (lines < {LANES})"):  # it takes longer to write the patterns
+            few = [Axis("lines", axes[0].moves), axes[1]]
+            _nest(body, few[:1], few, views[0], views[1:], [0] * len(views), instrs)
+            body.line("return;")
+        for i, view in enumerate(views):
+            if view.known is None and not axes[0].moves[i] and axes[1].moves[i]:
+                body.line(f"{view.ctype} pattern{i}[{size}];")
+                with body.block(f"for (i64 i = 0; i < {size}; i += {period})"):
+                    for j in range(period):
+                        body.line(f"pattern{i}[i + {j}] = x{i}[{j}];")
+                views[i] = replace(view, pointer=f"pattern{i}", padded=False)
+        body.line(f"i64 blocks = lines / {LANES}, done = blocks * {size}, left = lines * {period} - done;")
+        nest = [Axis("blocks", axes[0].moves), Axis(size, axes[1].moves)]
+        _nest(body, nest[:1], nest, views[0], views[1:], [0] * len(views), instrs)
+        offsets = ["done" if moves else 0 for moves in axes[0].moves]
+        _vectors(body, Axis("left", axes[1].moves), views[0], views[1:], offsets, instrs)
+    name = w.define("map_", "\n".join(body.lines))
+    taken = [view.pointer for view in [out, *inputs] if view.known is None]
+    w.line(f"{name}({', '.join(str(argument) for argument in [*taken, axes[0].extent])});")
 
 
 def _nest(w: Writer, loops: list[Axis], axes: list[Axis], out: View, inputs: list[View], offsets: list[Extent],

@@ -53,6 +53,11 @@ class Map(Op):
                                Instr("cast", (4,), (("dtype", DType.I32),))))}, batched=(0, 1), constants=(2,)),
         Example((_X[:, :, :1].copy(), _X[0, :1]), {"body": Body((Instr("sub", (0, 1)),))}, batched=(0,)),
         Example((_X[0], _X), {"body": Body((Instr("exp", (0,)), Instr("mul", (2, 1))))}, batched=(1,)),
+        *(Example((_RNG.standard_normal((3, lines, width)).astype(np.float32),
+                   _RNG.standard_normal(width).astype(np.float32), np.float32(3)),
+                  {"body": Body((Instr("mul", (0, 2)), Instr("less", (3, 1)), Instr("select", (4, 1, 3))))},
+                  batched=(0,), constants=constants)
+          for lines, width, constants in ((67, 3, (1, 2)), (64, 2, (2,)), (17, 15, ()), (1, 3, (1,)))),
     )
 
     def infer(self, *xs: TensorType, body: Body) -> TensorType:
