@@ -33,7 +33,7 @@ from castiron.kernels.writer import LANES, MEMORY, add, at, mul, number
 from castiron.ops.cell import Cell
 from castiron.ops.fused import body_types
 from castiron.ops.loop import body_inputs
-from castiron.ops.winograd import kernel_sizes
+from castiron.ops.winograd import POINTS, kernel_sizes
 from castiron.program import ALIGNMENT, SCRATCH, Program, Step
 from castiron.rows import row_axes, row_factor, row_flow, row_operands, row_results, row_shape
 from castiron.storage import body_nodes
@@ -408,7 +408,8 @@ def _winograd_conv(s: _StepWriter, node: Node, out: View, inputs: list[View]) ->
     once = (1,) * len(tile)
     window = replace(node, attrs={**node.attrs, "strides": once, "dilations": once})
     winograd.conv(s.w, out, x, packed, more, instrs(node.attrs["epilogue"], types),
-                  _windows(s, window, out, kernel_sizes(tile)), tile, f"(float *){s.memory(SCRATCH)}", s.step.slabs)
+                  _windows(s, window, out, kernel_sizes(tile)), tile, POINTS[max(tile)],
+                  f"(float *){s.memory(SCRATCH)}", s.step.slabs)
 
 
 def _pool(kind: str) -> Callable[[_StepWriter, Node, View, list[View]], None]:
@@ -473,7 +474,8 @@ _KERNELS: dict[str, Callable[[_StepWriter, Node, View, list[View]], None]] = {
     "packed_conv": _packed_conv,
     "integer_dense": _integer_dense,
     "integer_conv": _integer_conv,
-    "winograd_pack": lambda s, node, out, inputs: winograd.pack(s.w, out, *inputs, node.attrs["tile"]),
+    "winograd_pack": lambda s, node, out, inputs: winograd.pack(
+        s.w, out, *inputs, node.attrs["tile"], POINTS[max(node.attrs["tile"])]),
     "winograd_conv": _winograd_conv,
     "window_max": _pool("max"),
     "window_sum": _pool("sum"),

@@ -9,7 +9,9 @@ from castiron.kernels import contraction
 from castiron.kernels.scalar import Instr
 from castiron.kernels.window import Windows
 from castiron.kernels.writer import LANES, View, Writer, number
-from castiron.ops.winograd import POINTS, Tile, places
+
+#: How many results a tile has along each spatial dimension: 2 or 4 where the kernel has 3 elements, else 1.
+Tile = tuple[int, ...]
 
 #: Bytes of transformed tiles and their products that are in use at a time: most of the second-level cache.
 BLOCK_BYTES = 768 << 10
@@ -21,22 +23,27 @@ COLUMNS = 64
 SLAB_BYTES = 4 << 20
 
 
+def _places(tile: Tile) -> int:
+    """How many elements a tile's results are computed from, and products they are made of."""
+    return prod(1 if m == 1 else m + 2 for m in tile)
+
+
 def tiles(tile: Tile, channels: int) -> int:
     """How many tiles are transformed at a time."""
-    return max(6, BLOCK_BYTES // (4 * prod(places(tile)) * (channels + LANES + COLUMNS)))
+    return max(6, BLOCK_BYTES // (4 * _places(tile) * (channels + LANES + COLUMNS)))
 
 
 def slabs(tile: Tile, channels: int, outputs: int) -> int:
     """In how many parts, by columns, a convolution is computed whose kernels take much longer to read than the tiles of
     an image to transform: a power of two, for as many threads."""
-    parts = max(1, min(prod(places(tile)) * channels * outputs * 4 // SLAB_BYTES, outputs // COLUMNS))
+    parts = max(1, min(_places(tile) * channels * outputs * 4 // SLAB_BYTES, outputs // COLUMNS))
     return 1 << parts.bit_length() - 1
 
 
 def workspace(tile: Tile, channels: int) -> int:
     """Bytes of scratch that a convolution needs."""
     v, products = _strides(tile, channels)
-    return 4 * (prod(places(tile)) * (v + products) + channels)
+    return 4 * (_places(tile) * (v + products) + channels)
 
 
 def _strides(tile: Tile, channels: int) -> tuple[int, int]:
@@ -50,26 +57,26 @@ def _odd(floats: int) -> int:
     return floats if floats // LANES % 2 else floats + LANES
 
 
-def pack(w: Writer, out: View, kernels: View, tile: Tile) -> None:
+def pack(w: Writer, out: View, kernels: View, tile: Tile, points: tuple[float, ...]) -> None:
     """out = the transformed and packed kernels."""
-    name = w.define("winograd_pack_", f"WINOGRAD_PACK_DEFINE(@, {_parameters(tile)})")
+    name = w.define("winograd_pack_", f"WINOGRAD_PACK_DEFINE(@, {_parameters(tile, points)})")
     w.line(f"{name}({kernels.shape[-2]}, {kernels.shape[-1]}, {kernels.pointer}, {out.pointer});")
 
 
-def _parameters(tile: Tile) -> str:
+def _parameters(tile: Tile, points: tuple[float, ...]) -> str:
     """A tile's lines and columns, a line being one place along the first dimension, and its points."""
     down, across = (*tile, 1)[:2]
-    return ", ".join([str(down), str(across), *(number(p, "f32") for p in (*POINTS[max(tile)], 0.0)[:2])])
+    return ", ".join([str(down), str(across), *(number(p, "f32") for p in (*points, 0.0)[:2])])
 
 
 def conv(w: Writer, out: View, x: View, packed: View, more: list[View], instrs: list[Instr], windows: Windows,
-         tile: Tile, scratch: str, slabs: int) -> None:
+         tile: Tile, points: tuple[float, ...], scratch: str, slabs: int) -> None:
     """out = epilogue(windows · packed, more…) for whole lines of images. Of several ``slabs`` of columns only the one
     that the variable ``slab`` counts."""
     name = w.define("winograd_", f"{contraction.epilogue(out, more, instrs)}\n"
-                    f"WINOGRAD_DEFINE(@, {_parameters(tile)}, @_epilogue)")
+                    f"WINOGRAD_DEFINE(@, {_parameters(tile, points)}, @_epilogue)")
     operands = contraction.epilogue_operands(w, out, more)
-    count, (v, products) = prod(places(tile)), _strides(tile, windows.channels)
+    count, (v, products) = _places(tile), _strides(tile, windows.channels)
     if len(tile) == 1:  # lines of a single column
         windows = replace(windows, before=(*windows.before, 0), **{
             name: (*getattr(windows, name), 1) for name in ("size", "count", "kernel", "stride", "dilation")})
