@@ -1,6 +1,9 @@
 """The comparison of a compiled model with its source."""
 
+import gc
 import json
+import os
+import sys
 import zipfile
 
 import numpy as np
@@ -81,6 +84,29 @@ def test_the_framework_gives_its_own_results(keras_file):
     report = verify.compare(ref, lambda feeds: driver.compile(source)(**feeds), source)
     assert report.source.startswith("keras ") and not report.note
     assert report.largest_error < 1e-5
+
+
+@pytest.mark.parametrize("package", oracle.ASIDE)
+def test_the_framework_is_imported_without_what_no_model_needs(package, keras_file, tmp_path, monkeypatch):
+    (tmp_path / package).mkdir()
+    seen = tmp_path / "seen"
+    (tmp_path / package / "__init__.py").write_text(f"open({str(seen)!r}, 'w').close()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    source = frontends.load(keras_file)
+    ref = reference(keras_file, source, f"beside {package} in {tmp_path}")
+    ref.results()
+    assert ref.source.startswith("keras ") and not ref.note
+    assert not seen.exists()
+
+
+def test_importing_leaves_what_it_found(monkeypatch):
+    standing = object()
+    monkeypatch.setitem(sys.modules, oracle.ASIDE[0], standing)
+    monkeypatch.delitem(sys.modules, oracle.ASIDE[1], raising=False)
+    with oracle._importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert sys.modules[oracle.ASIDE[0]] is standing and oracle.ASIDE[1] not in sys.modules
 
 
 def test_a_framework_that_fails_is_replaced_by_the_interpreter(keras_file, tmp_path):

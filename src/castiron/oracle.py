@@ -7,6 +7,8 @@ Keras configuration names nothing but Keras' own classes, since loading it impor
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib.metadata
 import importlib.util
 import json
@@ -15,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ import numpy as np
 #: Format -> the packages that can run it, and the one whose version counts.
 FRAMEWORKS = {"keras": ("keras", "tensorflow"), "graphdef": ("tensorflow",), "savedmodel": ("tensorflow",),
               "onnx": ("onnxruntime",)}
+
+
+#: What Keras imports where it is installed, to wrap models and to draw pictures.
+ASIDE = ("sklearn", "matplotlib")
 
 
 #: Beside the results, what the framework says of sets of feeds that it can't run, if there are such.
@@ -42,6 +48,23 @@ def available(format: str) -> str | None:
         except importlib.metadata.PackageNotFoundError:
             continue
     return packages[0]
+
+
+@contextlib.contextmanager
+def _importing() -> Iterator[None]:
+    """A framework is imported as where ``ASIDE`` is not installed, and without looking for garbage among the hundreds
+    of thousands of objects that it makes and keeps."""
+    absent = [name for name in ASIDE if name not in sys.modules]
+    collecting = gc.isenabled()
+    gc.disable()
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+        if collecting:
+            gc.enable()
 
 
 def safe_config(config: Any) -> bool:
@@ -95,7 +118,8 @@ def _keras(path: Path, part: Part) -> Run:
         raise ValueError("it runs whole Keras models only")
     if not safe_config(_config(path)):
         raise ValueError("its configuration names classes that are not Keras' own")
-    import keras
+    with _importing():
+        import keras
 
     # Keras goes by the file's ending, castiron by its content.
     ending = ".keras" if path.read_bytes()[:2] == b"PK" else ".h5"
@@ -113,7 +137,8 @@ def _keras(path: Path, part: Part) -> Run:
 
 
 def _graphdef(path: Path, part: Part) -> Run:
-    import tensorflow as tf
+    with _importing():
+        import tensorflow as tf
 
     definition = tf.compat.v1.GraphDef()
     definition.ParseFromString(path.read_bytes())
@@ -138,7 +163,8 @@ def _fetched(session: Any, inputs: Mapping[str, np.ndarray], part: Part, names: 
 
 
 def _savedmodel(path: Path, part: Part) -> Run:
-    import tensorflow as tf
+    with _importing():
+        import tensorflow as tf
 
     if part.cuts:
         return _cut_savedmodel(path, part)
@@ -155,7 +181,8 @@ def _savedmodel(path: Path, part: Part) -> Run:
 
 
 def _cut_savedmodel(path: Path, part: Part) -> Run:
-    import tensorflow as tf
+    with _importing():
+        import tensorflow as tf
 
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
