@@ -7,12 +7,12 @@ import subprocess
 
 import numpy as np
 import pytest
+from stand_in import make_artifact
 
 from castiron.errors import OutputError, ToolError
 from castiron.packagers import executable, go_module
 from castiron.targets import PLATFORMS, host, parse
 from castiron.toolchain import elf, go
-from conftest import make_artifact
 
 QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 needs_linux_amd64 = pytest.mark.skipif(host().name != "linux/amd64", reason="runs linux/amd64 executables")
