@@ -44,12 +44,12 @@ INLINE float attention_powers(int64_t n, float *x, float most) {
     for (; i + 4 * LANES <= n; i += 4 * LANES)
 #pragma clang loop unroll(full)
         for (int j = 0; j < 4; j++) {
-            f32x16 y = v_exp(v_load(x + i + j * LANES) - most);
+            f32x16 y = v_exp_falling(v_load(x + i + j * LANES) - most);
             v_store(x + i + j * LANES, y);
             sum[j] += y;
         }
     for (; i < n; i += LANES) {
-        f32x16 y = v_exp(v_load(x + i) - most);
+        f32x16 y = v_exp_falling(v_load(x + i) - most);
         v_store(x + i, y);
         sum[0] += y;
     }

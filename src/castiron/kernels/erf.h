@@ -78,10 +78,9 @@ INLINE f32x16 v_ndtr(f32x16 x) {
     p = v_fma(p, s, v_splat(-0x1.3e4f0ap+0f));
     p = v_fma(p, s, v_splat(1.25f)) * t;
     f32x16 square = a * a;
-    i32x16 n;
-    f32x16 r = v_exp_remainder(-0.5f * square, &n);
-    f32x16 e = v_exp_polynomial(v_fma(v_square_lost(a, square), v_splat(-0.5f), r));
-    f32x16 tail = v_scale(v_fma(p, e, p), n);
+    f32x16 sum, r = v_exp_remainder(-0.5f * square, V_EXP_ROUNDER, &sum);
+    r = v_fma(v_square_lost(a, square), v_splat(-0.5f), r);
+    f32x16 tail = v_scale(v_times_exp(p * v_power_fraction(sum), r), sum);
     return v_select(x < 0.0f, tail, 1.0f - tail);
 }
 

@@ -10,6 +10,9 @@
 #define CASTIRON_VEC_H
 
 #include <stdint.h>
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 /* The vector width attribute lets AVX-512 code use whole registers where the compiler would rather not. */
 #if defined(__AVX512F__)
@@ -164,6 +167,26 @@ INLINE i32x16 v_select(i32x16 mask, i32x16 a, i32x16 b) { return mask ? a : b; }
 INLINE u32x16 v_select(i32x16 mask, u32x16 a, u32x16 b) { return mask ? a : b; }
 INLINE f64x16 v_select(i64x16 mask, f64x16 a, f64x16 b) { return mask ? a : b; }
 INLINE i64x16 v_select(i64x16 mask, i64x16 a, i64x16 b) { return mask ? a : b; }
+
+/* Lane i of the result is lane index[i] % 16 of table, where the processor can. */
+#if defined(__AVX2__) || defined(__aarch64__)
+#define V_PERMUTES 1
+INLINE f32x16 v_permute(f32x16 table, i32x16 index) {
+#if defined(__AVX512F__)
+    return __builtin_ia32_permvarsf512(table, index);
+#elif defined(__AVX2__)
+    f32x16 low, high;
+    low.lo = __builtin_ia32_permvarsf256(table.lo, index.lo), low.hi = __builtin_ia32_permvarsf256(table.lo, index.hi);
+    high.lo = __builtin_ia32_permvarsf256(table.hi, index.lo), high.hi = __builtin_ia32_permvarsf256(table.hi, index.hi);
+    return v_select((index << 28) < 0, high, low);
+#else
+    i32x16 lane_bytes = (index & 15) * 0x04040404 + 0x03020100; /* where the four of each lane are in the table */
+    uint8x16x4_t bytes = __builtin_bit_cast(uint8x16x4_t, lane_bytes), from = __builtin_bit_cast(uint8x16x4_t, table);
+    for (int i = 0; i < 4; i++) bytes.val[i] = vqtbl4q_u8(from, bytes.val[i]);
+    return __builtin_bit_cast(f32x16, bytes);
+#endif
+}
+#endif
 
 INLINE _Bool v_any(i32x16 mask) { return __builtin_reduce_or(mask) != 0; }
 
