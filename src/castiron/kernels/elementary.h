@@ -1,5 +1,5 @@
-/* elementary.h: every elementary function of 16 floats or doubles. Floats within 2 ULP everywhere, v_sigmoid within 3.1
- * and the normal distribution's (v_ndtr) within 5, doubles within 3, and the smallest normal number more where the
+/* elementary.h: every elementary function of 16 floats or doubles. Floats within 2 ULP (v_sigmoid near -17 within 2.5),
+ * the normal distribution's (v_ndtr) within 5, doubles within 3, and the smallest normal number more where the
  * processor is told to count subnormal numbers as zero; NaN in gives NaN out; infinities and signed zeros as in C's
  * <math.h>. */
 #ifndef CASTIRON_ELEMENTARY_H

@@ -49,6 +49,12 @@ INLINE f32x16 v_exp_polynomial(f32x16 r) {
     0x1.5ab07ep+0f, 0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f, 0x1.ae89fap+0f, 0x1.c199bep+0f, \
     0x1.d5818ep+0f, 0x1.ea4afap+0f})
 
+/* What the logarithm of 2^(i/16) exceeds that of the float by. */
+#define V_POWER_RESTS ((f32x16){ \
+    0x0.000000p+0f, 0x1.8d96d4p-25f, -0x1.9c0c22p-27f, 0x1.964902p-25f, 0x1.125002p-25f, 0x1.370be4p-25f, \
+    -0x1.0a3552p-25f, -0x1.00d8acp-27f, 0x1.26055cp-26f, -0x1.05cb44p-25f, 0x1.67a1cap-28f, 0x1.a3b5e4p-28f, \
+    -0x1.f9c306p-27f, -0x1.6961b4p-28f, -0x1.a5217cp-28f, 0x1.61428ep-28f})
+
 /* 2^(k - floor k) for sum = k + V_EXP_ROUNDER. */
 INLINE f32x16 v_power_fraction(f32x16 sum) { return v_permute(V_POWERS, (i32x16)sum); }
 
@@ -58,6 +64,9 @@ INLINE f32x16 v_power(f32x16 sum, int32_t n) {
     return (f32x16)((i32x16)v_permute((f32x16)powers, (i32x16)sum) + ((i32x16)sum << 19));
 }
 
+/* Adds to r what rounding took from the power. */
+INLINE f32x16 v_exp_exact(f32x16 sum, f32x16 r) { return r + v_permute(V_POWER_RESTS, (i32x16)sum); }
+
 /* power e^r for |r| <= ln2/32, relative error of the polynomial 2^-28. */
 INLINE f32x16 v_times_exp(f32x16 power, f32x16 r) {
     f32x16 q = v_fma(v_splat(0x1.5551a2p-3f), r, v_splat(0x1.0001fcp-1f));
@@ -66,6 +75,7 @@ INLINE f32x16 v_times_exp(f32x16 power, f32x16 r) {
 #else
 INLINE f32x16 v_power_fraction(f32x16 sum) { return v_splat(1.0f); }
 INLINE f32x16 v_power(f32x16 sum, int32_t n) { return (f32x16)(((i32x16)sum << 23) + ((n + 127) << 23)); }
+INLINE f32x16 v_exp_exact(f32x16 sum, f32x16 r) { return r; }
 INLINE f32x16 v_times_exp(f32x16 power, f32x16 r) { return v_fma(v_exp_polynomial(r), power, power); }
 #endif
 
@@ -118,10 +128,10 @@ INLINE f32x16 v_expm1(f32x16 x) {
 }
 
 /* 1 / (1 + e^-x), both times 2^-30, so that e^-x does not overflow where the result is subnormal. Where it is 1, e^-x
- * may be anything small. */
+ * may be anything small. Three roundings follow the power's, which would show too. */
 INLINE f32x16 v_sigmoid(f32x16 x) {
     f32x16 sum, r = v_exp_remainder(-v_clamp(x, -105.0f, 66.0f), V_EXP_ROUNDER, &sum);
-    return 0x1p-30f / (0x1p-30f + v_times_exp(v_power(sum, -30), r));
+    return 0x1p-30f / (0x1p-30f + v_times_exp(v_power(sum, -30), v_exp_exact(sum, r)));
 }
 
 /* Small |x|: x + x^3 p(x^2), relative error 2^-29. Else 1 - 2 / (e^2|x| + 1). */
